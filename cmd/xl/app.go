@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+)
+
+// surroundings is what a run of xl takes from the outside; tests put a fake host
+// here.
+type surroundings struct {
+	stdout, stderr io.Writer
+	// release tells which xl to be before Xen was opened, for the bare help.
+	release func() release
+	// connect opens Xen and xenstore. The host's release is known from then on.
+	connect func(context.Context, globals) (*host, error)
+}
+
+// app is one run of xl.
+type app struct {
+	env     surroundings
+	globals globals
+	release release
+	out     *bufio.Writer // results; flushed at the end and before waiting
+	rep     reporter
+	host    *host
+}
+
+// run executes one command line, whose first element is the program's name, and
+// returns the exit status.
+func run(ctx context.Context, args []string, env surroundings) int {
+	a := &app{env: env, out: bufio.NewWriter(env.stdout), rep: reporter{w: env.stderr}}
+	status := a.main(ctx, args)
+	if err := a.out.Flush(); err != nil {
+		fmt.Fprintf(env.stderr, "stdout: %v\n", err)
+		status = 1
+	}
+	if a.globals.stats && a.host != nil {
+		fmt.Fprintln(env.stderr, a.host.stats())
+	}
+	if a.host != nil {
+		a.host.close()
+	}
+	return status
+}
+
+// main keeps the genuine xl's order of checks: options, a command at all, Xen,
+// xl.conf, the command's name.
+func (a *app) main(ctx context.Context, args []string) int {
+	g, rest, ok := parseGlobals(args, a.env.stderr)
+	if !ok {
+		return 1
+	}
+	a.globals, a.rep.json = g, g.jsonErrors
+	if len(rest) == 0 {
+		a.out.WriteString(helpList(a.env.release()))
+		return 1
+	}
+	h, err := a.env.connect(ctx, g)
+	if err != nil {
+		return a.rep.report(failf(err, "cannot init xl context"))
+	}
+	a.host, a.release = h, h.release
+	if err := h.readConf(a.env.stderr); err != nil {
+		return a.rep.report(err)
+	}
+	return a.rep.report(a.dispatch(ctx, rest))
+}
+
+// dispatch finds the command and has cli run it on the arguments as they are:
+// the genuine rules for options are the scanner's.
+func (a *app) dispatch(ctx context.Context, args []string) error {
+	cmd, err := a.find(args)
+	if err != nil || cmd == nil {
+		return err
+	}
+	c := &cli.App{
+		Name: "xl", HideHelp: true, HideVersion: true,
+		Commands:       []*cli.Command{cmd},
+		Writer:         a.out,
+		ErrWriter:      a.env.stderr,
+		ExitErrHandler: func(*cli.Context, error) {},
+	}
+	return c.RunContext(ctx, append([]string{"xl", cmd.Name}, args[1:]...))
+}
+
+// find returns the command that args start with; nil when there is nothing left
+// to do.
+func (a *app) find(args []string) (*cli.Command, error) {
+	if e := lookup(a.release, args[0]); e != nil {
+		if a.globals.dryRun && !e.dryRun {
+			return nil, failf(nil, "command does not implement -N (dryrun) option")
+		}
+		if c := a.command(e.name); c != nil {
+			return c, nil
+		}
+		return nil, &failure{status: 1, cause: &notYet{e.name}}
+	}
+	if c := a.ownCommand(args[0]); c != nil {
+		return c, nil
+	}
+	if args[0] != "help" {
+		return nil, failf(nil, "command not implemented")
+	}
+	if len(args) > 1 && args[1] != "help" {
+		a.out.WriteString(helpCommand(a.release, args[1]))
+	} else {
+		a.out.WriteString(helpList(a.release))
+	}
+	return nil, nil
+}
+
+// notYet says that goxl knows the command and cannot do it so far.
+type notYet struct{ name string }
+
+func (e *notYet) Error() string        { return e.name + ": not implemented yet" }
+func (e *notYet) Code() string         { return "not-implemented" }
+func (e *notYet) Is(target error) bool { return target == errors.ErrUnsupported }
+
+// body is what a command does with its options and arguments; the letters of
+// the options are handed to opt one by one, in order, before.
+type body struct {
+	table optionTable
+	min   int                                 // arguments it needs
+	opt   func(letter byte, arg string) error // nil when it has no options
+	run   func(ctx context.Context, args []string) error
+}
+
+// new wraps a command's body for cli.
+func (a *app) new(name string, b body) *cli.Command {
+	return &cli.Command{
+		Name: name, SkipFlagParsing: true, HideHelp: true,
+		Action: func(c *cli.Context) error {
+			args, err := a.options(name, &b, c.Args().Slice())
+			if err != nil {
+				return err
+			}
+			return b.run(c.Context, args)
+		},
+	}
+}
+
+// options goes through a command's options and checks the number of arguments
+// left; mistakes end with status 2, help with 0.
+func (a *app) options(name string, b *body, args []string) ([]string, error) {
+	s := scanner{table: &b.table, args: args}
+	for {
+		letter, arg, done, err := s.next()
+		var bad *optionError
+		switch {
+		case errors.Is(err, errHelp):
+			a.out.WriteString(helpCommand(a.release, name))
+			return nil, exitStatus(0)
+		case errors.As(err, &bad):
+			return nil, &failure{status: 2, text: fmt.Sprintf("option `%c' not supported.", bad.letter)}
+		case done:
+			return a.enough(name, b.min, s.rest())
+		}
+		if err := b.opt(letter, arg); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// enough checks that there are at least min arguments.
+func (a *app) enough(name string, min int, args []string) ([]string, error) {
+	if len(args) >= min {
+		return args, nil
+	}
+	plural := ""
+	if min > 1 {
+		plural = "s"
+	}
+	a.out.WriteString(helpCommand(a.release, name))
+	return nil, &failure{status: 2,
+		text: fmt.Sprintf("'xl %s' requires at least %d argument%s.\n", name, min, plural)}
+}

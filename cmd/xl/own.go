@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ownOption is a global option that the genuine xl lacks. It matches by its full
+// name only, before the command, so that it shadows nothing of the genuine one.
+type ownOption struct{ name, desc string }
+
+var ownOptions = []ownOption{
+	{"--stats", "Count hypercalls and system calls of this command, on stderr"},
+	{"--strict", "Exit with 1 where xl ignores a failure and exits with 0"},
+	{"--json-errors", "Report each error as one JSON object on stderr"},
+}
+
+// ownVerb is a command that the genuine xl lacks, found by its full name only.
+// A verb without a description is for goxl itself and not listed.
+type ownVerb struct {
+	name, desc, usage string
+}
+
+var ownVerbs = []ownVerb{}
+
+// ownHelp is the block at the end of "xl help".
+func ownHelp() string {
+	var b strings.Builder
+	b.WriteString("\nOnly in goxl, by full name and, for options, before the subcommand:\n\n")
+	for _, v := range ownVerbs {
+		if v.desc != "" {
+			fmt.Fprintf(&b, "  %-18s %s\n", v.name, v.desc)
+		}
+	}
+	for _, o := range ownOptions {
+		fmt.Fprintf(&b, "  %-18s %s\n", o.name, o.desc)
+	}
+	return b.String()
+}
+
+// ownHelpCommand is the help of one of our own verbs.
+func ownHelpCommand(name string) (string, bool) {
+	v := findOwnVerb(name)
+	if v == nil || v.desc == "" {
+		return "", false
+	}
+	return fmt.Sprintf("Usage: xl [-vtT] %s %s\n\n%s.\n\n", v.name, v.usage, v.desc), true
+}
+
+func findOwnVerb(name string) *ownVerb {
+	for i := range ownVerbs {
+		if ownVerbs[i].name == name {
+			return &ownVerbs[i]
+		}
+	}
+	return nil
+}
