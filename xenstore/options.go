@@ -1,0 +1,48 @@
+package xenstore
+
+import (
+	"context"
+	"net"
+)
+
+// Option changes how Dial connects.
+type Option func(*options)
+
+type options struct {
+	paths     []string
+	dial      func(context.Context) (net.Conn, error)
+	conn      net.Conn
+	wait      bool
+	reconnect func(error)
+	retries   int
+}
+
+// WithPath connects to the socket or device at path instead of the usual places.
+func WithPath(path string) Option { return func(o *options) { o.paths = []string{path} } }
+
+// WithConn speaks the protocol over c, which the client then owns.
+func WithConn(c net.Conn) Option { return func(o *options) { o.conn = c } }
+
+// WithDialer gets connections from dial, also those of WithReconnect.
+func WithDialer(dial func(context.Context) (net.Conn, error)) Option {
+	return func(o *options) { o.dial = dial }
+}
+
+// WithWait makes Dial keep trying until the daemon is there or ctx ends.
+func WithWait() Option { return func(o *options) { o.wait = true } }
+
+// WithReconnect dials again whenever the connection is lost. Requests under way
+// then fail with ErrLost, later ones wait for the new connection; transactions
+// end; watches are set again and their next event has Restarted set. report
+// may be nil. It is called, from a goroutine of the client, with the cause when
+// the connection is lost and with nil when there is a new one, and must not
+// close the client. It has no effect together with WithConn.
+func WithReconnect(report func(error)) Option {
+	if report == nil {
+		report = func(error) {}
+	}
+	return func(o *options) { o.reconnect = report }
+}
+
+// WithRetries sets how often Update tries before it gives up; 100 by default.
+func WithRetries(n int) Option { return func(o *options) { o.retries = max(n, 1) } }
