@@ -1,0 +1,225 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"goxl/domains/undo"
+	"goxl/xenstore"
+	"goxl/xenstore/wire"
+)
+
+// State is a half's step in connecting. Source: public/io/xenbus.h.
+type State int
+
+// The states.
+const (
+	Unknown       State = 0
+	Initialising  State = 1
+	InitWait      State = 2
+	Initialised   State = 3
+	Connected     State = 4
+	Closing       State = 5
+	Closed        State = 6
+	Reconfiguring State = 7
+	Reconfigured  State = 8
+)
+
+// completeDisk fills in d and refuses what no backend could serve.
+func (s *Set) completeDisk(dom DomID, d *Disk, o AddOptions) error {
+	if d.Spec == SpecVirtio && o.Running {
+		return fmt.Errorf("disk %s: a virtio disk cannot be added to a running guest", d.VDev)
+	}
+	if d.CDROM && o.Type == HVM {
+		switch {
+		case d.Backend == "":
+			d.Backend = BackendQDisk
+		case d.Backend != BackendQDisk && !(s.Layout.Tap && d.Backend == BackendPhy):
+			return fmt.Errorf("disk %s: a CD drive of an HVM guest needs the backend qdisk, not %s", d.VDev, d.Backend)
+		}
+	}
+	backend, err := d.ChooseBackend(os.Stat, s.Layout.Tap)
+	if err != nil {
+		return err
+	}
+	d.Backend = backend
+	if d.Format == FormatEmpty && backend == BackendPhy && d.BackendDom == s.Self {
+		return s.emptyCD(dom, d)
+	}
+	return nil
+}
+
+// emptyCD gives a drive without a CD an empty file, since blkback needs one. It
+// goes away when the guest is destroyed.
+func (s *Set) emptyCD(dom DomID, d *Disk) error {
+	path := filepath.Join(s.Host.Run, "empty-cdrom."+strconv.Itoa(int(dom)))
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o400)
+	if err != nil {
+		return fmt.Errorf("disk %s: %w", d.VDev, err)
+	}
+	d.Target = path
+	return f.Close()
+}
+
+// add writes n and connects the device; on failure it is removed again.
+func (s *Set) add(ctx context.Context, dev Device, n nodes, record func(context.Context) error) (err error) {
+	var u undo.Stack
+	defer u.Rollback(ctx, &err)
+	if err := s.write(ctx, dev, n, writeOptions{record: record}); err != nil {
+		return err
+	}
+	u.Push("add "+dev.String(), func(ctx context.Context) error { return s.Remove(ctx, dev, Forced) })
+	if err := s.connect(ctx, dev); err != nil {
+		return fmt.Errorf("attach %s: %w", dev, err)
+	}
+	u.Commit()
+	s.logFor(dev).Info("device attached")
+	return nil
+}
+
+type writeOptions struct {
+	replace bool                        // the device may exist
+	record  func(context.Context) error // see AddOptions.Record
+}
+
+// write writes all of a device's nodes in one transaction.
+func (s *Set) write(ctx context.Context, dev Device, n nodes, o writeOptions) error {
+	err := s.Store.Update(ctx, func(tx *xenstore.Tx) error {
+		var look xenstore.Batch
+		old := map[string]*xenstore.Reply{}
+		for _, path := range []string{dev.LibxlPath(), dev.FrontendPath(), dev.BackendPath()} {
+			old[path] = look.Read(path)
+		}
+		if err := tx.Send(ctx, &look); err != nil {
+			return err
+		}
+		if _, err := old[dev.LibxlPath()].Value(); err == nil && !o.replace {
+			return ErrExists
+		}
+		if o.record != nil {
+			if err := o.record(ctx); err != nil {
+				return err
+			}
+		}
+		b := n.batch(dev, func(path string) bool {
+			_, err := old[path].Value()
+			return err == nil
+		})
+		return tx.Send(ctx, b)
+	})
+	if err != nil {
+		return fmt.Errorf("add %s: %w", dev, err)
+	}
+	return nil
+}
+
+// batch returns the requests that write n for dev; exists says which of the
+// device's three directories are there and have to go first.
+func (n nodes) batch(dev Device, exists func(path string) bool) *xenstore.Batch {
+	var b xenstore.Batch
+	libxl, front, back := dev.LibxlPath(), dev.FrontendPath(), dev.BackendPath()
+	guestOwned := []wire.Perm{{Access: wire.None, Dom: dev.Dom}, {Access: wire.Read, Dom: dev.Backend}}
+	backOwned := []wire.Perm{{Access: wire.None, Dom: dev.Backend}, {Access: wire.Read, Dom: dev.Dom}}
+
+	if exists(libxl) {
+		b.Rm(libxl)
+	}
+	b.Write(libxl+"/frontend", front)
+	b.Write(libxl+"/backend", back)
+
+	if exists(front) {
+		b.Rm(front)
+	}
+	b.Mkdir(front)
+	if dev.Kind == ConsoleDev && dev.ID == 0 || dev.Kind == VUART {
+		b.SetPerms(front, backOwned) // also holds what the guest must not change
+	} else {
+		b.SetPerms(front, guestOwned)
+	}
+	b.Write(front+"/backend", back)
+	for _, p := range n.front {
+		b.Write(front+"/"+p.key, p.value)
+		b.SetPerms(front+"/"+p.key, guestOwned)
+	}
+	for _, p := range n.roFront {
+		b.Write(front+"/"+p.key, p.value)
+		b.SetPerms(front+"/"+p.key, backOwned)
+	}
+
+	if exists(back) {
+		b.Rm(back)
+	}
+	b.Mkdir(back)
+	b.SetPerms(back, backOwned)
+	b.Write(back+"/frontend", front)
+	for _, p := range n.back {
+		b.Write(back+"/"+p.key, p.value)
+	}
+	for _, p := range n.back {
+		b.Write(libxl+"/"+p.key, p.value)
+	}
+	return &b
+}
+
+// connect waits for the backend to take note of dev, then makes the host's side.
+func (s *Set) connect(ctx context.Context, dev Device) error {
+	if !dev.inQEMU() {
+		if err := s.awaitReady(ctx, dev); err != nil {
+			return err
+		}
+	}
+	if dev.Backend != s.Self {
+		return nil // its own toolstack daemon does the rest
+	}
+	return s.plug(ctx, dev)
+}
+
+// awaitReady waits until the backend is in state InitWait, or past it.
+func (s *Set) awaitReady(ctx context.Context, dev Device) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeouts.Attach, ErrTimeout)
+	defer cancel()
+	path := dev.BackendPath() + "/state"
+	last, gone := Unknown, false
+	_, err := s.Store.Await(ctx, path, func(v string, exists bool) bool {
+		last, gone = parseState(v), !exists
+		return gone || last >= InitWait
+	})
+	switch {
+	case err != nil && errors.Is(err, ErrTimeout):
+		return fmt.Errorf("%w: backend still in state %d after %v, awaited 2; is a backend for %s running in domain %d?%s",
+			ErrTimeout, last, s.Timeouts.Attach, dev.BackendKind, dev.Backend, s.backendError(dev))
+	case err != nil:
+		return err
+	case gone:
+		return fmt.Errorf("backend %s disappeared while it was awaited", dev.BackendPath())
+	case last == Closing || last == Closed:
+		return fmt.Errorf("backend went to state %d (closed) instead of 2%s", last, s.backendError(dev))
+	}
+	return nil
+}
+
+// backendError returns what a kernel backend wrote about its failure, for the
+// end of a message.
+func (s *Set) backendError(dev Device) string {
+	ctx, cancel := context.WithTimeout(context.Background(), s.Timeouts.QEMU)
+	defer cancel()
+	text, err := s.Store.Read(ctx, fmt.Sprintf("/local/domain/%d/error/backend/%s/%d/%d/error",
+		dev.Backend, dev.BackendKind, dev.Dom, dev.ID))
+	if err != nil || text == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %.200q", text)
+}
+
+// parseState reads a state node; what is no state counts as Unknown.
+func parseState(v string) State {
+	n, err := strconv.ParseUint(v, 10, 8)
+	if err != nil || n > uint64(Reconfigured) {
+		return Unknown
+	}
+	return State(n)
+}

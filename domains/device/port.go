@@ -1,0 +1,52 @@
+package device
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+)
+
+// port does the work of Xen's hotplug script "vif-bridge" for one interface, as
+// Debian ships it: without rules for the packet filter.
+type port struct {
+	set     *Set
+	dev     Device
+	bridge  string
+	name    string // vifname; "" is the kernel's name
+	mtu     int    // zero: the bridge's
+	tellMTU bool
+}
+
+func (p *port) online(ctx context.Context) error {
+	h := p.set.Host
+	bridge, err := h.ResolveBridge(p.bridge)
+	if err != nil {
+		return err
+	}
+	name := ifName(p.dev)
+	if p.name != "" {
+		if err := h.RenameLink(name, p.name); err != nil {
+			return err
+		}
+		name = p.name
+	}
+	mtu, err := h.JoinBridge(name, bridge, p.mtu)
+	if err != nil {
+		return err
+	}
+	if p.tellMTU && mtu > 0 {
+		if err := p.set.Store.Write(ctx, p.dev.FrontendPath()+"/mtu", strconv.Itoa(mtu)); err != nil {
+			return fmt.Errorf("tell the guest the MTU: %w", err)
+		}
+	}
+	return p.set.Store.Write(ctx, p.dev.BackendPath()+"/hotplug-status", "connected")
+}
+
+// offline needs no bridge name: the interface knows what it is a port of.
+func (p *port) offline() error {
+	name := ifName(p.dev)
+	if p.name != "" && p.set.Host.LinkExists(p.name) {
+		name = p.name
+	}
+	return p.set.Host.LeaveBridge(name)
+}

@@ -1,0 +1,208 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"goxl/xenstore"
+)
+
+// Force says what happens when a device does not go by itself.
+type Force int
+
+// The ways of removing.
+const (
+	Auto   Force = iota // ask; when that takes too long, take it away
+	Safe                // ask; when that takes too long, leave it as it is
+	Forced              // take it away
+)
+
+// Remove detaches dev and removes its nodes. With Auto and Safe the guest is
+// asked and may refuse, which is ErrTimeout for Safe. A device whose backend is
+// gone already is no error.
+func (s *Set) Remove(ctx context.Context, dev Device, force Force) error {
+	log := s.logFor(dev)
+	closed, err := s.close(ctx, dev, force == Forced)
+	if errors.Is(err, ErrTimeout) && force == Auto {
+		log.Info("device did not close, taking it away", zap.Duration("after", s.Timeouts.Detach))
+		force = Forced
+		closed, err = s.close(ctx, dev, true)
+	}
+	if err != nil && force != Forced {
+		return fmt.Errorf("detach %s: %w", dev, err)
+	}
+	if closed || err != nil { // by force also after a failure: nothing stays
+		err = errors.Join(err, s.unplug(ctx, dev))
+	}
+	if err == nil || force == Forced {
+		err = errors.Join(err, s.erase(ctx, dev))
+	}
+	if err != nil {
+		return fmt.Errorf("detach %s: %w", dev, err)
+	}
+	log.Info("device detached", zap.Bool("forced", force == Forced))
+	return nil
+}
+
+// RemoveAll takes away all devices of guest dom, at the same time, and returns
+// what went wrong with any of them.
+func (s *Set) RemoveAll(ctx context.Context, dom DomID) error {
+	devs, err := s.List(ctx, dom)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(devs))
+	var wg sync.WaitGroup
+	for i, d := range devs {
+		wg.Go(func() {
+			if d.BackendKind == ConsoleDev || d.BackendKind == VUART {
+				errs[i] = s.erase(ctx, d) // their servers need no farewell
+				return
+			}
+			errs[i] = s.Remove(ctx, d, Forced)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// close brings the backend to state Closed. It reports false when there is no
+// backend left to close.
+func (s *Set) close(ctx context.Context, dev Device, force bool) (bool, error) {
+	if dev.inQEMU() && s.Self == 0 && s.State != nil {
+		st, err := s.State(ctx, dev.Dom)
+		if err != nil {
+			return false, err
+		}
+		if st.Paused || st.Dying || st.Shutdown {
+			return true, s.closeForQEMU(ctx, dev)
+		}
+	}
+	gone := false
+	err := s.Store.Update(ctx, func(tx *xenstore.Tx) error {
+		gone = false
+		if force {
+			if err := cleanPath(ctx, tx, dev.FrontendPath()); err != nil {
+				return err
+			}
+		}
+		state, err := tx.Read(ctx, dev.BackendPath()+"/state")
+		if errors.Is(err, xenstore.ErrNotFound) {
+			gone = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var b xenstore.Batch
+		b.Write(dev.BackendPath()+"/online", "0")
+		if parseState(state) != Closed {
+			b.Write(dev.BackendPath()+"/state", "5")
+		}
+		return tx.Send(ctx, &b)
+	})
+	if err != nil || gone {
+		return false, err
+	}
+	return true, s.awaitClosed(ctx, dev)
+}
+
+func (s *Set) awaitClosed(ctx context.Context, dev Device) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeouts.Detach, ErrTimeout)
+	defer cancel()
+	last := Unknown
+	_, err := s.Store.Await(ctx, dev.BackendPath()+"/state", func(v string, exists bool) bool {
+		last = parseState(v)
+		return !exists || last == Closed
+	})
+	if errors.Is(err, ErrTimeout) {
+		return fmt.Errorf("%w: backend still in state %d after %v, awaited 6; the guest may be using the device",
+			ErrTimeout, last, s.Timeouts.Detach)
+	}
+	return err
+}
+
+// closeForQEMU closes a device of a guest that does not run: QEMU would wait for
+// the guest's answer, so it gets a short time and then state 6 is written.
+func (s *Set) closeForQEMU(ctx context.Context, dev Device) error {
+	select {
+	case <-time.After(s.Timeouts.QEMU):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	path := dev.BackendPath() + "/state"
+	return s.Store.Update(ctx, func(tx *xenstore.Tx) error {
+		state, err := tx.Read(ctx, path)
+		if errors.Is(err, xenstore.ErrNotFound) {
+			return nil
+		}
+		if err != nil || parseState(state) == Closed {
+			return err
+		}
+		return tx.Write(ctx, path, "6")
+	})
+}
+
+// erase removes all nodes of dev, and the directories above that are then empty.
+func (s *Set) erase(ctx context.Context, dev Device) error {
+	err := s.Store.Update(ctx, func(tx *xenstore.Tx) error {
+		paths := []string{dev.BackendPath()}
+		if s.Self == 0 {
+			paths = []string{dev.FrontendPath(), dev.LibxlPath(), dev.BackendPath()}
+		} else if dev.Backend != s.Self {
+			return nil
+		}
+		for _, p := range paths {
+			if err := cleanPath(ctx, tx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove the nodes of %s: %w", dev, err)
+	}
+	return nil
+}
+
+// cleanPath removes path, and then each parent that has neither children nor a
+// value.
+func cleanPath(ctx context.Context, tx *xenstore.Tx, path string) error {
+	err := tx.Rm(ctx, path)
+	if errors.Is(err, xenstore.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		path = path[:strings.LastIndexByte(path, '/')]
+		if path == "" {
+			return nil
+		}
+		v, err := tx.Read(ctx, path)
+		if err != nil || v != "" {
+			return ignoreMissing(err)
+		}
+		names, err := tx.List(ctx, path)
+		if err != nil || len(names) > 0 {
+			return ignoreMissing(err)
+		}
+		if err := tx.Rm(ctx, path); err != nil {
+			return ignoreMissing(err)
+		}
+	}
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, xenstore.ErrNotFound) {
+		return nil
+	}
+	return err
+}
