@@ -14,7 +14,7 @@ var (
 	ErrConflict   = errors.New("transaction conflict")  // EAGAIN
 	ErrExists     = errors.New("already exists")        // EEXIST
 	ErrPermission = errors.New("permission denied")     // EACCES, EPERM
-	ErrQuota      = errors.New("quota exceeded")        // ENOSPC; EQUOTA of oxenstored
+	ErrQuota      = errors.New("quota exceeded")        // ENOSPC, E2BIG of a watch; EQUOTA of oxenstored
 	ErrClosed     = errors.New("client is closed")      // after Close
 	ErrLost       = errors.New("connection lost")       // whether the request was carried out is unknown
 	ErrTxDone     = errors.New("transaction has ended") // use of a Tx after Commit or Abort
@@ -52,7 +52,7 @@ func (e *Error) Is(target error) bool {
 		return errors.Is(e.Err, syscall.EACCES) || errors.Is(e.Err, syscall.EPERM)
 	case ErrQuota:
 		var we wire.Error
-		return errors.As(e.Err, &we) && we.Quota()
+		return errors.As(e.Err, &we) && (we.Quota() || e.Op == wire.OpWatch && we == "E2BIG")
 	case errors.ErrUnsupported:
 		return errors.Is(e.Err, syscall.ENOSYS)
 	}
