@@ -1,0 +1,88 @@
+package lab
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// Put copies a local file or folder to dom0, with its permissions. A remote
+// path that ends with a slash is a folder to put it in, created when missing.
+func (h *Host) Put(ctx context.Context, local, remote string) error {
+	info, err := os.Stat(local)
+	if err != nil {
+		return err
+	}
+	if strings.HasSuffix(remote, "/") {
+		remote += filepath.Base(local)
+	}
+	if info.IsDir() {
+		return h.putTree(ctx, local, remote)
+	}
+	f, err := os.Open(local)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// Written beside and renamed: a program that runs there can be replaced.
+	q := quote(remote)
+	command := fmt.Sprintf("mkdir -p %s && cat > %s.part && chmod %o %s.part && mv -f %s.part %s",
+		quote(path.Dir(remote)), q, info.Mode().Perm(), q, q, q)
+	if err := h.Run(ctx, command, Streams{Stdin: f}); err != nil {
+		return fmt.Errorf("copy %s to host %d: %w", local, h.Number, err)
+	}
+	return nil
+}
+
+func (h *Host) putTree(ctx context.Context, local, remote string) error {
+	r, w := io.Pipe()
+	go func() {
+		t := tar.NewWriter(w)
+		err := t.AddFS(os.DirFS(local))
+		w.CloseWithError(errors.Join(err, t.Close()))
+	}()
+	defer r.Close()
+	command := fmt.Sprintf("mkdir -p %s && tar -x -C %s", quote(remote), quote(remote))
+	if err := h.Run(ctx, command, Streams{Stdin: r}); err != nil {
+		return fmt.Errorf("copy %s to host %d: %w", local, h.Number, err)
+	}
+	return nil
+}
+
+// Get copies a file of dom0 to a local file. Folders go through tar by hand.
+func (h *Host) Get(ctx context.Context, remote, local string) (err error) {
+	if info, err := os.Stat(local); err == nil && info.IsDir() {
+		local = filepath.Join(local, path.Base(remote))
+	}
+	part := local + ".part"
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(part))
+		}
+	}()
+	if err := errors.Join(h.Run(ctx, "cat "+quote(remote), Streams{Stdout: f, Stderr: io.Discard}), f.Close()); err != nil {
+		return fmt.Errorf("copy %s from host %d: %w", remote, h.Number, err)
+	}
+	var mode fs.FileMode = 0o644
+	if out, err := h.Output(ctx, "stat -c %a "+quote(remote)); err == nil {
+		fmt.Sscanf(out, "%o", &mode)
+	}
+	if err := os.Chmod(part, mode); err != nil {
+		return err
+	}
+	return os.Rename(part, local)
+}
+
+// quote makes s one word for the shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
