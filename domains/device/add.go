@@ -86,18 +86,15 @@ type writeOptions struct {
 	record  func(context.Context) error // see AddOptions.Record
 }
 
-// write writes all of a device's nodes in one transaction.
+// write writes all of a device's nodes in one transaction. Nodes are first
+// touched in libxl's order, since in that order their watchers hear of them.
 func (s *Set) write(ctx context.Context, dev Device, n nodes, o writeOptions) error {
 	err := s.Store.Update(ctx, func(tx *xenstore.Tx) error {
-		var look xenstore.Batch
-		old := map[string]*xenstore.Reply{}
-		for _, path := range []string{dev.LibxlPath(), dev.FrontendPath(), dev.BackendPath()} {
-			old[path] = look.Read(path)
-		}
-		if err := tx.Send(ctx, &look); err != nil {
+		there, err := tx.Exists(ctx, dev.LibxlPath())
+		if err != nil {
 			return err
 		}
-		if _, err := old[dev.LibxlPath()].Value(); err == nil && !o.replace {
+		if there && !o.replace {
 			return ErrExists
 		}
 		if o.record != nil {
@@ -105,11 +102,24 @@ func (s *Set) write(ctx context.Context, dev Device, n nodes, o writeOptions) er
 				return err
 			}
 		}
-		b := n.batch(dev, func(path string) bool {
-			_, err := old[path].Value()
-			return err == nil
-		})
-		return tx.Send(ctx, b)
+		for _, dir := range []struct {
+			path string
+			fill func(*xenstore.Batch)
+		}{
+			{dev.LibxlPath(), dev.links},
+			{dev.FrontendPath(), func(b *xenstore.Batch) { n.frontend(b, dev) }},
+			{dev.BackendPath(), func(b *xenstore.Batch) { n.backend(b, dev) }},
+		} {
+			if err := ignoreMissing(tx.Rm(ctx, dir.path)); err != nil {
+				return err
+			}
+			var b xenstore.Batch
+			dir.fill(&b)
+			if err := tx.Send(ctx, &b); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("add %s: %w", dev, err)
@@ -117,52 +127,53 @@ func (s *Set) write(ctx context.Context, dev Device, n nodes, o writeOptions) er
 	return nil
 }
 
-// batch returns the requests that write n for dev; exists says which of the
-// device's three directories are there and have to go first.
-func (n nodes) batch(dev Device, exists func(path string) bool) *xenstore.Batch {
-	var b xenstore.Batch
-	libxl, front, back := dev.LibxlPath(), dev.FrontendPath(), dev.BackendPath()
-	guestOwned := []wire.Perm{{Access: wire.None, Dom: dev.Dom}, {Access: wire.Read, Dom: dev.Backend}}
-	backOwned := []wire.Perm{{Access: wire.None, Dom: dev.Backend}, {Access: wire.Read, Dom: dev.Dom}}
+// links writes where both halves are into the toolstack's record.
+func (d Device) links(b *xenstore.Batch) {
+	b.Write(d.LibxlPath()+"/frontend", d.FrontendPath())
+	b.Write(d.LibxlPath()+"/backend", d.BackendPath())
+}
 
-	if exists(libxl) {
-		b.Rm(libxl)
-	}
-	b.Write(libxl+"/frontend", front)
-	b.Write(libxl+"/backend", back)
+// guestOwned and backOwned are the permissions of nodes that one half owns and
+// the other may read.
+func (d Device) guestOwned() []wire.Perm {
+	return []wire.Perm{{Access: wire.None, Dom: d.Dom}, {Access: wire.Read, Dom: d.Backend}}
+}
 
-	if exists(front) {
-		b.Rm(front)
-	}
+func (d Device) backOwned() []wire.Perm {
+	return []wire.Perm{{Access: wire.None, Dom: d.Backend}, {Access: wire.Read, Dom: d.Dom}}
+}
+
+func (n nodes) frontend(b *xenstore.Batch, dev Device) {
+	front := dev.FrontendPath()
 	b.Mkdir(front)
 	if dev.Kind == ConsoleDev && dev.ID == 0 || dev.Kind == VUART {
-		b.SetPerms(front, backOwned) // also holds what the guest must not change
+		b.SetPerms(front, dev.backOwned()) // also holds what the guest must not change
 	} else {
-		b.SetPerms(front, guestOwned)
+		b.SetPerms(front, dev.guestOwned())
 	}
-	b.Write(front+"/backend", back)
+	b.Write(front+"/backend", dev.BackendPath())
 	for _, p := range n.front {
 		b.Write(front+"/"+p.key, p.value)
-		b.SetPerms(front+"/"+p.key, guestOwned)
+		b.SetPerms(front+"/"+p.key, dev.guestOwned())
 	}
 	for _, p := range n.roFront {
 		b.Write(front+"/"+p.key, p.value)
-		b.SetPerms(front+"/"+p.key, backOwned)
+		b.SetPerms(front+"/"+p.key, dev.backOwned())
 	}
+}
 
-	if exists(back) {
-		b.Rm(back)
-	}
+// backend writes the backend's keys and their copy for the toolstack.
+func (n nodes) backend(b *xenstore.Batch, dev Device) {
+	back := dev.BackendPath()
 	b.Mkdir(back)
-	b.SetPerms(back, backOwned)
-	b.Write(back+"/frontend", front)
+	b.SetPerms(back, dev.backOwned())
+	b.Write(back+"/frontend", dev.FrontendPath())
 	for _, p := range n.back {
 		b.Write(back+"/"+p.key, p.value)
 	}
 	for _, p := range n.back {
-		b.Write(libxl+"/"+p.key, p.value)
+		b.Write(dev.LibxlPath()+"/"+p.key, p.value)
 	}
-	return &b
 }
 
 // connect waits for the backend to take note of dev, then makes the host's side.
