@@ -1,0 +1,116 @@
+package domains
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"goxl/domains/device"
+	"goxl/domains/host"
+	"goxl/xenctrl"
+	"goxl/xenctrl/abi"
+	"goxl/xenstore"
+)
+
+// Options say how to open a Manager. The zero value opens the host's own Xen
+// and xenstore.
+type Options struct {
+	Logger *zap.Logger // nil is silent
+	Paths  Paths       // where the toolstack keeps its files
+
+	// Xen and Store are used instead of the host's own when set. They stay the
+	// caller's to close.
+	Xen   *xenctrl.Handle
+	Store *xenstore.Client
+	// Host does what touches the host's kernel: loop devices, bridges, scripts.
+	// Nil means the real one.
+	Host *host.Host
+}
+
+// Manager creates, finds, drives and destroys domains, beside any other
+// toolstack that keeps to libxl's files, locks and xenstore layout. It holds no
+// state of its own about domains: each method asks Xen and xenstore. All
+// methods are safe for concurrent use.
+type Manager struct {
+	logger  *zap.Logger
+	paths   Paths
+	xen     *xenctrl.Handle
+	store   *xenstore.Client
+	host    *host.Host
+	devices *device.Set
+	reuse   time.Duration // how long a domain id rests
+	close   []func() error
+}
+
+// Open connects to Xen and to xenstore. It waits for a xenstore daemon that is
+// still starting until ctx ends.
+func Open(ctx context.Context, o Options) (_ *Manager, err error) {
+	m := &Manager{logger: o.Logger, xen: o.Xen, store: o.Store, host: o.Host}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	if m.logger == nil {
+		m.logger = zap.NewNop()
+	}
+	if m.host == nil {
+		m.host = host.New(host.DefaultPaths())
+	}
+	m.reuse = reuseTimeout(os.Getenv)
+	if m.xen == nil {
+		if m.xen, err = xenctrl.Open(); err != nil {
+			return nil, fail(Hypervisor, 0, "open Xen's control interface", err)
+		}
+		m.close = append(m.close, m.xen.Close)
+	}
+	if m.store == nil {
+		if m.store, err = xenstore.Dial(ctx, xenstore.WithWait()); err != nil {
+			return nil, fail(Store, 0, "connect to xenstore", err)
+		}
+		m.close = append(m.close, m.store.Close)
+	}
+	v := m.xen.Version()
+	m.paths = o.Paths.orDefault(m.host.Lib, fmt.Sprintf("%d.%d", v.Major, v.Minor))
+	m.devices = device.New(device.Options{Store: m.store, Host: m.host, Layout: device.LayoutOf(v.Minor), Log: m.logger, State: m.guestState})
+	return m, nil
+}
+
+// Xen returns the hypervisor handle, for what needs no knowledge of domains. It is
+// valid until Close.
+func (m *Manager) Xen() *xenctrl.Handle { return m.xen }
+
+// Store returns the xenstore client. It is valid until Close.
+func (m *Manager) Store() *xenstore.Client { return m.store }
+
+// Devices returns the device layer. It is valid until Close.
+func (m *Manager) Devices() *device.Set { return m.devices }
+
+// Host returns the machine that we run on.
+func (m *Manager) Host() *host.Host { return m.host }
+
+// Paths returns the places that the Manager uses.
+func (m *Manager) Paths() Paths { return m.paths }
+
+// Close releases what Open opened. It may be called twice.
+func (m *Manager) Close() error {
+	var errs []error
+	for i := len(m.close) - 1; i >= 0; i-- {
+		errs = append(errs, m.close[i]())
+	}
+	m.close = nil
+	return errors.Join(errs...)
+}
+
+// guestState tells the device layer whether a guest can answer it.
+func (m *Manager) guestState(_ context.Context, id abi.DomID) (device.GuestState, error) {
+	d, err := m.info(id)
+	if errors.Is(err, NoDomain) {
+		return device.GuestState{Dying: true}, nil
+	}
+	return device.GuestState{Paused: d.Paused, Dying: d.Dying, Shutdown: d.Shutdown}, err
+}

@@ -1,0 +1,91 @@
+package domains
+
+import (
+	"context"
+	"fmt"
+
+	"goxl/xenctrl/abi"
+	"goxl/xenstore"
+)
+
+// Rename gives domain id another name, which no other domain may have (code
+// NameTaken) unless it is empty. A stub domain is renamed with its guest.
+func (m *Manager) Rename(ctx context.Context, id abi.DomID, name string) error {
+	op := fmt.Sprintf("rename domain %d to %q", id, name)
+	d, err := m.info(id)
+	if err != nil {
+		return err
+	}
+	if err := m.checkName(ctx, op, id, name); err != nil {
+		return err
+	}
+	stub, err := m.stubDomain(ctx, id)
+	if err != nil {
+		return err
+	}
+	var stubInfo Domain
+	if stub != 0 {
+		if stubInfo, err = m.info(stub); err != nil {
+			return err
+		}
+	}
+	err = m.store.Update(ctx, func(tx *xenstore.Tx) error {
+		var b xenstore.Batch
+		b.Write(domainPath(id)+"/name", name)
+		b.Write(vmPath(d.UUID)+"/name", name)
+		if stub != 0 {
+			b.Write(domainPath(stub)+"/name", name+"-dm")
+			b.Write(vmPath(stubInfo.UUID)+"/name", name+"-dm")
+		}
+		return tx.Send(ctx, &b)
+	})
+	if err != nil {
+		return fail(Store, id, op, err)
+	}
+	return nil
+}
+
+// checkName fails with NameTaken when a domain other than self has the name.
+func (m *Manager) checkName(ctx context.Context, op string, self abi.DomID, name string) error {
+	if name == "" {
+		return nil
+	}
+	list, err := m.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if d.Named && d.Name == name && d.ID != self {
+			return &Error{Kind: NameTaken, Op: op, Dom: self,
+				Err:  fmt.Errorf("domain %d has that name already", d.ID),
+				Hint: fmt.Sprintf("choose another name, or look at it with: xl list %d", d.ID)}
+		}
+	}
+	return nil
+}
+
+// stubDomain returns the domain in which the device model of guest id runs; 0
+// when it has none.
+func (m *Manager) stubDomain(ctx context.Context, id abi.DomID) (abi.DomID, error) {
+	s, ok, err := m.read(ctx, domainPath(id)+"/image/device-model-domid")
+	if err != nil {
+		return 0, fail(Store, id, "look for a stub domain", err)
+	}
+	if !ok {
+		return 0, nil
+	}
+	n, err := parseDomID(s)
+	if err != nil {
+		return 0, nil // as libxl: what is no number is no stub domain
+	}
+	return n, nil
+}
+
+// IsStub reports whether id is a stub domain: one that only serves another guest.
+func (m *Manager) IsStub(ctx context.Context, id abi.DomID) (bool, error) {
+	_, ok, err := m.read(ctx, domainPath(id)+"/target")
+	if err != nil {
+		return false, fail(Store, id, "look whether it is a stub domain", err)
+	}
+	return ok, nil
+}
