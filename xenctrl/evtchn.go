@@ -1,11 +1,6 @@
 package xenctrl
 
-import (
-	"fmt"
-	"syscall"
-
-	"goxl/xenctrl/abi"
-)
+import "goxl/xenctrl/abi"
 
 // EvtchnAllocUnbound makes a port of domain dom that remote may bind to. The
 // toolstack does so for the console and xenstore of a new domain.
@@ -82,7 +77,7 @@ func (h *Handle) GrantSetupTable(dom DomID, n int) ([]GFN, error) {
 		return nil, err
 	}
 	if s := abi.ParseGrantSetupTable(c.buf.b); s != abi.GrantOK {
-		return nil, &OpError{op, dom, GrantStatus(s)}
+		return nil, &OpError{op, dom, abi.GrantStatus(s)}
 	}
 	out := make([]GFN, n)
 	get64s(out, c.data())
@@ -103,7 +98,7 @@ func (h *Handle) GrantTableSize(dom DomID) (frames, limit int, err error) {
 	}
 	n, most, s := abi.ParseGrantQuerySize(c.buf.b)
 	if s != abi.GrantOK {
-		return 0, 0, &OpError{op, dom, GrantStatus(s)}
+		return 0, 0, &OpError{op, dom, abi.GrantStatus(s)}
 	}
 	return int(n), int(most), nil
 }
@@ -113,37 +108,6 @@ func (h *Handle) grantOp(c *call, op string, cmd uint32, dom DomID) error {
 		return &OpError{op, dom, err}
 	}
 	return nil
-}
-
-// GrantStatus is a refusal of the grant table, a negative GNTST_ number.
-type GrantStatus int16
-
-func (s GrantStatus) Error() string {
-	names := map[GrantStatus]string{
-		abi.GrantError: "general error", abi.GrantBadDomain: "bad domain", abi.GrantBadRef: "bad grant reference",
-		abi.GrantBadHandle: "bad handle", abi.GrantNoDevice: "no device space", abi.GrantPermission: "permission denied",
-		abi.GrantBadPage: "bad page", abi.GrantBadCopyArg: "bad copy argument", abi.GrantAddressBig: "address too big",
-		abi.GrantTryAgain: "page is busy, try again", abi.GrantNoSpace: "no space",
-	}
-	if n, ok := names[s]; ok {
-		return "grant table: " + n
-	}
-	return fmt.Sprintf("grant table: status %d", int16(s))
-}
-
-// Is maps the few that callers act on to errnos.
-func (s GrantStatus) Is(target error) bool {
-	switch s {
-	case abi.GrantBadDomain:
-		return target == syscall.ESRCH
-	case abi.GrantPermission:
-		return target == syscall.EPERM
-	case abi.GrantTryAgain:
-		return target == syscall.EAGAIN
-	case abi.GrantNoSpace:
-		return target == syscall.ENOSPC
-	}
-	return target == syscall.EINVAL
 }
 
 // MapPIRQ makes host GSI index an interrupt of domain id. pirq is the number to
