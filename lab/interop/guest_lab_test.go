@@ -1,0 +1,115 @@
+package interop
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ready is what the lab's guest prints on its console when its init runs.
+const ready = "goxl-guest ready"
+
+// guest is a guest of a test: its configuration and the tools that know it.
+type guest struct {
+	name, kind string
+	cfg        string // path of the xl.cfg
+	disk       string // path of a raw image, the guest's xvda
+	spare      string // path of a raw image to attach later
+}
+
+// newGuest writes the configuration and the disk images of a guest that boots
+// the lab's kernel. Nothing runs yet.
+func newGuest(t *testing.T, name, kind string) *guest {
+	t.Helper()
+	dir := t.TempDir()
+	g := &guest{name: name, kind: kind,
+		cfg: filepath.Join(dir, name+".cfg"), disk: filepath.Join(dir, "disk.img"), spare: filepath.Join(dir, "spare.img")}
+	for _, image := range []string{g.disk, g.spare} {
+		if err := os.WriteFile(image, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(image, 16<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from := getenv(t, "GOXL_GUEST")
+	text := fmt.Sprintf("name = %q\ntype = %q\nkernel = %q\nramdisk = %q\nextra = \"console=hvc0\"\nmemory = 192\nmaxmem = 256\nvcpus = 1\nmaxvcpus = 2\n"+
+		"disk = [ \"%s,raw,xvda,rw\" ]\nvif = [ \"bridge=xenbr0\" ]\n", name, kind, from+"/vmlinuz", from+"/initrd.img", g.disk)
+	if kind == "pvh" { // more memory than target would mean populate on demand
+		text = strings.Replace(text, "maxmem = 256\n", "", 1)
+	}
+	if err := os.WriteFile(g.cfg, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// id returns the domain id by the given tool, or "" when there is no such guest.
+func (g *guest) id(t *testing.T, x tool) string {
+	t.Helper()
+	r := x.run(t, time.Minute, "domid", g.name)
+	if r.code != 0 {
+		return ""
+	}
+	return strings.TrimSpace(r.stdout)
+}
+
+// waitReady reads the guest's console until its init reports, and returns what it read.
+func (g *guest) waitReady(t *testing.T, x tool) string {
+	t.Helper()
+	id := g.id(t, x)
+	if id == "" {
+		t.Fatalf("%s: no such domain", g.name)
+	}
+	tty := strings.TrimSpace(sh(t, "xenstore-read /local/domain/"+id+"/console/tty"))
+	f, err := os.OpenFile(tty, os.O_RDWR|0x100, 0) // O_NOCTTY
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	text := make(chan string, 1)
+	go func() { text <- readUntil(f, ready) }()
+	select {
+	case s := <-text:
+		if !strings.Contains(s, ready) {
+			t.Fatalf("%s: the console ended before %q:\n%s", g.name, ready, s)
+		}
+		return s
+	case <-time.After(3 * time.Minute):
+		f.Close()
+		t.Fatalf("%s: no %q on %s after 3 minutes; it said:\n%s\nxl list:\n%s", g.name, ready, tty, <-text, x.must(t, "list"))
+		return ""
+	}
+}
+
+func readUntil(r io.Reader, want string) string {
+	var all strings.Builder
+	buf := make([]byte, 4096)
+	for {
+		n, err := r.Read(buf)
+		all.Write(buf[:n])
+		if err != nil || strings.Contains(all.String(), want) {
+			return all.String()
+		}
+	}
+}
+
+// waitGone waits until no domain of that name is left.
+func (g *guest) waitGone(t *testing.T, x tool) {
+	t.Helper()
+	eventually(t, time.Minute, g.name+" to be gone", func() bool { return g.id(t, x) == "" })
+}
+
+// eventually waits for a condition, looking twice a second.
+func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(500 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %s for %s", limit, what)
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package interop
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// traces are the commands whose output lines show what a guest can leave on a host.
+var traces = []string{
+	"xenstore-list /local/domain | sort -n",
+	"xenstore-list /libxl | sort",
+	"xenstore-list /vm | sort",
+	"for k in vbd vif qdisk console; do xenstore-list /local/domain/0/backend/$k 2>/dev/null | sed s,^,$k/,; done",
+	"losetup -a | cut -d: -f1,3-",
+	"ls /sys/class/net",
+	"ls /var/lib/xen | grep -v '^dump$'",
+	"pgrep -a qemu; pgrep -a -x xl; true",
+}
+
+// leftovers takes note of the host now and returns a function that fails the
+// test when the host is not the same again within 15 seconds.
+func leftovers(t *testing.T) func() {
+	t.Helper()
+	before := traceHost()
+	return func() {
+		t.Helper()
+		var after []string
+		for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+			if after = traceHost(); slices.Equal(before, after) {
+				return
+			}
+		}
+		t.Errorf("left behind (-before +after):\n%s", cmp.Diff(before, after))
+	}
+}
+
+func traceHost() []string {
+	var lines []string
+	for _, c := range traces {
+		out, _ := exec.Command("sh", "-c", c).Output()
+		for line := range strings.Lines(string(out)) {
+			lines = append(lines, c[:min(len(c), 24)]+": "+strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
