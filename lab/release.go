@@ -36,9 +36,13 @@ func ParseRelease(s string) (Release, error) {
 
 // packages are what the image has beyond Debian's minimal system.
 func (r Release) packages() []string {
+	emulator := "qemu-system-xen"
+	if r == Xen414 {
+		emulator = "qemu-system-x86" // not yet a package of its own
+	}
 	return []string{
 		"xen-utils-" + r.Xen, "xen-utils-common", "xenstore-utils", "xen-hypervisor-" + r.Xen + "-amd64",
-		"qemu-system-xen", "linux-image-amd64", "openssh-server", "busybox-static",
+		emulator, "linux-image-amd64", "openssh-server", "busybox-static",
 		"iproute2", "bridge-utils", "iputils-ping", "socat", "strace", "kmod",
 		"procps", "psmisc", "python3", "ethtool", "e2fsprogs",
 	}
