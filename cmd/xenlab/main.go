@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -22,12 +23,22 @@ func main() {
 	var exit *lab.ExitError
 	switch {
 	case err == nil:
+	case errors.Is(err, errFailed): // the last line says how many
+		os.Exit(1)
 	case errors.As(err, &exit) && exit.Code > 0: // the command has said why itself
 		os.Exit(exit.Code)
 	default:
 		fmt.Fprintln(os.Stderr, "xenlab:", err)
 		os.Exit(1)
 	}
+}
+
+// errFailed is the end of a run that has shown itself what failed.
+var errFailed = errors.New("something failed")
+
+// contextWithLimit is ctx with a cause that says which limit ended it.
+func contextWithLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %s", limit))
 }
 
 func newApp() *cli.App {
@@ -39,7 +50,7 @@ func newApp() *cli.App {
 		},
 		Commands: []*cli.Command{
 			upCommand(), downCommand(), statusCommand(),
-			runCommand(), sshCommand(), cpCommand(), consoleCommand(),
+			runCommand(), sshCommand(), cpCommand(), consoleCommand(), testCommand(),
 		},
 		HideHelpCommand: true,
 		ExitErrHandler:  func(*cli.Context, error) {}, // main's work

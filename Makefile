@@ -1,0 +1,38 @@
+# Everything here needs Go; what needs Xen boots it under QEMU by itself.
+GO      ?= go
+PREFIX  ?= /usr/local
+
+export CGO_ENABLED = 0
+
+programs := $(filter-out xenlab,$(notdir $(wildcard cmd/*)))
+stores   := chmod control exists list ls read rm watch write
+
+.PHONY: build demo test matrix bench install clean
+
+build: ## static binaries in bin/
+	$(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o bin/ ./cmd/...
+
+demo: bin/xenlab ## our xl on a real Xen, to look at
+	bin/xenlab demo
+
+test: bin/xenlab ## every test there is, on Xen 4.17, 4.14 and 4.20
+	bin/xenlab test
+
+matrix: test ## all releases: the full test does that already
+
+bench: bin/xenlab ## ours and the genuine xl side by side, into bench/
+	bin/xenlab bench
+
+install: build ## into $(PREFIX): beside the genuine tools, not over them
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(programs:%=bin/%) $(DESTDIR)$(PREFIX)/bin
+	if test -x bin/xenstore; then for s in $(stores); do \
+	  ln -sf xenstore $(DESTDIR)$(PREFIX)/bin/xenstore-$$s; done; fi
+
+clean:
+	rm -rf bin
+
+# Go decides itself whether anything has changed.
+.PHONY: bin/xenlab
+bin/xenlab:
+	$(GO) build -trimpath -buildvcs=false -o bin/xenlab ./cmd/xenlab

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"goxl/lab"
+	"goxl/lab/suite"
+)
+
+// testLimit ends a run that hangs, before whoever waits for it does.
+const testLimit = 80 * time.Minute
+
+func testCommand() *cli.Command {
+	return &cli.Command{
+		Name: "test", Usage: "Run every test of the module, those that need Xen in labs of all releases",
+		ArgsUsage: "[PACKAGES...]",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "xen", Usage: "only on `RELEASE`; may be repeated"},
+			&cli.StringFlag{Name: "xenstored", Usage: "oxenstored or xenstored, instead of the usual mix"},
+			&cli.StringFlag{Name: "run", Usage: "only tests that match `REGEXP`"},
+			&cli.BoolFlag{Name: "no-unit", Usage: "leave out the tests that need no host"},
+			&cli.BoolFlag{Name: "no-lab", Usage: "leave out the tests that need a host"},
+			&cli.IntFlag{Name: "parallel", Usage: "`NUMBER` of hosts at once; default: what the machine allows"},
+			&cli.DurationFlag{Name: "limit", Usage: "longest `TIME` of one package on one host"},
+		},
+		Action: runTests,
+	}
+}
+
+func runTests(c *cli.Context) error {
+	module, err := moduleDir()
+	if err != nil {
+		return err
+	}
+	cache, err := lab.OpenCache(c.String("cache"))
+	if err != nil {
+		return err
+	}
+	targets, err := chosenTargets(c.StringSlice("xen"), c.String("xenstored"))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := contextWithLimit(c.Context, testLimit)
+	defer cancel()
+	result, err := suite.Run(ctx, suite.Options{
+		Module: module, Cache: cache, Out: c.App.Writer, Targets: targets, Packages: c.Args().Slice(),
+		Tests: c.String("run"), NoUnit: c.Bool("no-unit"), NoLab: c.Bool("no-lab"),
+		Parallel: c.Int("parallel"), Limit: c.Duration("limit"),
+	})
+	if err != nil {
+		fmt.Fprintf(c.App.Writer, "the tests could not be finished: %v\n", err)
+		result.Failed = max(result.Failed, 1)
+	}
+	fmt.Fprintln(c.App.Writer, result)
+	if result.Failed > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+// chosenTargets narrows the usual targets down.
+func chosenTargets(releases []string, store string) ([]suite.Target, error) {
+	var chosen []suite.Target
+	for _, name := range releases {
+		r, err := lab.ParseRelease(name)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, suite.Target{Release: r, Store: "oxenstored"})
+	}
+	if len(chosen) == 0 {
+		chosen = suite.Targets()
+	}
+	for i := range chosen {
+		if store != "" {
+			chosen[i].Store = store
+		}
+	}
+	return chosen, nil
+}
+
+// moduleDir finds the module that the current folder belongs to.
+func moduleDir() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	file := strings.TrimSpace(string(out))
+	if err != nil || file == "" || file == "/dev/null" {
+		return "", fmt.Errorf("xenlab builds what it runs: call it in the module's folder, with Go installed")
+	}
+	return filepath.Dir(file), nil
+}

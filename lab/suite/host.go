@@ -1,0 +1,178 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"goxl/lab"
+)
+
+// maxBoots is how often a target's host may be lost and started again.
+const maxBoots = 3
+
+// target runs all host tests on one kind of host. A host that hangs or dies
+// costs the package that was running, and is replaced for the next one.
+func (r *runner) target(ctx context.Context, t Target) {
+	var h *lab.Host
+	var l *lab.Lab
+	defer func() {
+		if l != nil {
+			l.Close()
+		}
+	}()
+	boots := 0
+	for _, p := range r.tests {
+		if ctx.Err() != nil {
+			return
+		}
+		if l == nil {
+			if boots == maxBoots {
+				r.tally.Fail(Failure{t.String(), p.Path, "", "not run: its host was lost too often"})
+				continue
+			}
+			boots++
+			var err error
+			if l, err = r.boot(ctx, t); err != nil {
+				r.tally.Fail(Failure{t.String(), p.Path, "", err.Error()})
+				l = nil
+				continue
+			}
+			h = l.Hosts[0]
+		}
+		if err := r.onHost(ctx, t, h, p); err != nil {
+			r.tally.Fail(Failure{t.String(), p.Path, "", err.Error() + "\n" + consoleTail(h)})
+			l.Close()
+			l = nil
+		}
+	}
+}
+
+// boot starts a host and puts our programs where they belong.
+func (r *runner) boot(ctx context.Context, t Target) (*lab.Lab, error) {
+	image, err := r.Cache.Image(ctx, t.Release, r.log)
+	if err != nil {
+		return nil, err
+	}
+	l, err := lab.Up(ctx, r.Cache, image, lab.Options{
+		MemMiB: hostMemMiB, Stores: []string{t.Store}, Payload: r.payload, Progress: r.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	const set = "mkdir -p /opt/goxl && cd /mnt/payload && cp -a bin examples src /opt/goxl/"
+	if _, err := l.Hosts[0].Output(ctx, set); err != nil {
+		return nil, errors.Join(fmt.Errorf("install our programs on %s: %w", t, err), l.Close())
+	}
+	return l, nil
+}
+
+// onHost runs one package's tests. An error means that the host is lost.
+func (r *runner) onHost(ctx context.Context, t Target, h *lab.Host, p Package) error {
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, r.Limit+time.Minute)
+	defer cancel()
+	out, in := io.Pipe()
+	convert := goCommand(ctx, r.Module, "tool", "test2json", "-t", "-p", p.Path)
+	convert.Stdin = out
+
+	var stderr strings.Builder
+	lost := make(chan error, 1)
+	go func() {
+		err := h.Run(ctx, r.command(t, p), lab.Streams{Stdout: in, Stderr: io.MultiWriter(in, &stderr)})
+		in.Close()
+		lost <- err
+	}()
+	var result Result
+	err := pipe(convert, func(events io.Reader) (err error) {
+		result, err = r.tally.Add(t.String(), events)
+		return err
+	})
+	out.Close()
+	runErr := <-lost
+	var exit *lab.ExitError
+	if runErr != nil && !errors.As(runErr, &exit) {
+		return fmt.Errorf("the host was lost after %s: %w", time.Since(begin).Round(time.Second), runErr)
+	}
+	r.log.note(t.String(), fmt.Sprintf("%s: %s (%s)", p.Path, result, time.Since(begin).Round(100*time.Millisecond)))
+	if result.Failed > 0 {
+		r.explain(ctx, t, h)
+	}
+	r.sweep(ctx, t, h, p)
+	return err
+}
+
+// command is what runs a package's tests in dom0.
+func (r *runner) command(t Target, p Package) string {
+	pattern := "^TestLab"
+	if r.Tests != "" {
+		pattern = r.Tests
+	}
+	return strings.Join([]string{
+		"cd /opt/goxl/src/" + p.Dir, "&&",
+		"XEN_TEST=require GOXL_BIN=/opt/goxl/bin GOXL_EXAMPLES=/opt/goxl/examples GOXL_GUEST=/opt/guest",
+		"GOXL_XEN=" + t.Release.Xen, "GOXL_XENSTORED=" + t.Store, "GENUINE_XL=/usr/lib/xen-" + t.Release.Xen + "/bin/xl",
+		"exec /mnt/payload/tests/" + p.binary(), "-test.run='" + pattern + "'", "-test.v=test2json",
+		fmt.Sprintf("-test.timeout=%s", r.Limit),
+	}, " ")
+}
+
+// explain shows what Xen had to say after a failure.
+func (r *runner) explain(ctx context.Context, t Target, h *lab.Host) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	const ask = "xl dmesg | tail -n 12; dmesg | tail -n 6; xl list"
+	out, err := h.Output(ctx, ask)
+	if err != nil {
+		out += err.Error()
+	}
+	r.log.block(t.String()+": xl dmesg, dom0's dmesg and xl list end with", out)
+}
+
+// sweep destroys the guests that a package left behind, so that they cost the
+// next one neither memory nor names, and says which.
+func (r *runner) sweep(ctx context.Context, t Target, h *lab.Host, p Package) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	const sweep = `xl list | awk 'NR > 1 && $2 != "0" && $1 != "0" {print $1, $2}' | while read -r name id; do echo "$name"; xl destroy "$id"; done; exit 0`
+	out, err := h.Output(ctx, sweep)
+	if left := strings.Join(strings.Fields(out), ", "); left != "" {
+		r.log.note(t.String(), p.Path+" left guests behind: "+left)
+	}
+	if err != nil {
+		r.log.note(t.String(), "look for guests left behind: "+err.Error())
+	}
+}
+
+func consoleTail(h *lab.Host) string {
+	data, err := readTail(h.ConsoleLog(), 3000)
+	if err != nil {
+		return err.Error()
+	}
+	return "the host's console ends with:\n" + data
+}
+
+// pipe runs cmd and gives its standard output to read.
+func pipe(cmd *exec.Cmd, read func(io.Reader) error) error {
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	readErr := read(out)
+	if err := cmd.Wait(); err != nil {
+		return errors.Join(fmt.Errorf("%w\n%s", err, errs.String()), readErr)
+	}
+	return readErr
+}
