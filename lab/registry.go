@@ -59,7 +59,7 @@ func openRegistry(cache *Cache) (*registry, error) {
 
 // claim makes the directory of a new lab. An empty name gets a free one.
 func (r *registry) claim(name string) (dir, taken string, err error) {
-	if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
+	if strings.ContainsRune(name, filepath.Separator) || strings.HasPrefix(name, ".") {
 		return "", "", fmt.Errorf("lab name %q: must be a plain file name", name)
 	}
 	for i := 1; ; i++ {

@@ -1,0 +1,99 @@
+package suite
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestTallyCountsLeaves(t *testing.T) {
+	const stream = `{"Action":"start","Package":"p"}
+{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"run","Package":"p","Test":"TestA/one"}
+{"Action":"pass","Package":"p","Test":"TestA/one"}
+{"Action":"run","Package":"p","Test":"TestA/two"}
+{"Action":"output","Package":"p","Test":"TestA/two","Output":"two is wrong\n"}
+{"Action":"fail","Package":"p","Test":"TestA/two"}
+{"Action":"fail","Package":"p","Test":"TestA"}
+{"Action":"run","Package":"p","Test":"TestB"}
+{"Action":"skip","Package":"p","Test":"TestB"}
+{"Action":"run","Package":"p","Test":"TestC"}
+{"Action":"pass","Package":"p","Test":"TestC"}
+{"Action":"fail","Package":"p"}
+`
+	var seen []Failure
+	tally := NewTally(func(f Failure) { seen = append(seen, f) })
+	got, err := tally.Add("here", strings.NewReader(stream))
+	if want := (Result{2, 1, 1}); err != nil || got != want || tally.Result() != want {
+		t.Errorf("Add = %v, %v, total %v, want %v", got, err, tally.Result(), want)
+	}
+	want := Failure{"here", "p", "TestA/two", "two is wrong\n"}
+	if len(seen) != 1 || seen[0] != want {
+		t.Errorf("failures %+v, want %+v", seen, want)
+	}
+	if got := fmt.Sprint(tally.Result()); got != "2 passed, 1 failed, 1 skipped" {
+		t.Errorf("closing line %q", got)
+	}
+}
+
+func TestTallyCountsWhatNoTestReported(t *testing.T) {
+	for _, tt := range []struct{ name, stream, test, output string }{
+		{"a package that does not build", `{"Action":"build-output","ImportPath":"p [p.test]","Output":"undefined: x\n"}
+{"Action":"build-fail","ImportPath":"p [p.test]"}
+{"Action":"start","Package":"p"}
+{"Action":"output","Package":"p","Output":"FAIL p [build failed]\n"}
+{"Action":"fail","Package":"p","FailedBuild":"p [p.test]"}`, "", "undefined: x"},
+		{"a host that died in a test", `{"Action":"start","Package":"p"}
+{"Action":"run","Package":"p","Test":"TestHang"}`, "TestHang", "without a result"},
+		{"a package that exits 1", `{"Action":"output","Package":"p","Output":"no TestMain\n"}
+{"Action":"fail","Package":"p"}`, "", "no TestMain"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tally := NewTally(nil)
+			if _, err := tally.Add("here", strings.NewReader(tt.stream)); err != nil {
+				t.Fatal(err)
+			}
+			failures := tally.Failures()
+			if len(failures) != 1 || tally.Result() != (Result{Failed: 1}) {
+				t.Fatalf("failures %+v, result %v", failures, tally.Result())
+			}
+			if f := failures[0]; f.Test != tt.test || !strings.Contains(f.Output, tt.output) {
+				t.Errorf("failure %+v, want test %q with %q", f, tt.test, tt.output)
+			}
+		})
+	}
+}
+
+func TestTallyIgnoresChatter(t *testing.T) {
+	tally := NewTally(nil)
+	got, err := tally.Add("here", strings.NewReader("go: downloading x\n{\"Action\":\"pass\",\"Package\":\"p\"}"))
+	if err != nil || got != (Result{}) {
+		t.Errorf("Add = %v, %v", got, err)
+	}
+}
+
+func TestLabPackagesAreFoundByFileName(t *testing.T) {
+	got, err := labPackages("/m", []listed{
+		{ImportPath: "goxl/a", Dir: "/m/a", TestGoFiles: []string{"a_test.go"}},
+		{ImportPath: "goxl/b/c", Dir: "/m/b/c", XTestGoFiles: []string{"x_test.go", "c_lab_test.go"}},
+	})
+	if want := (Package{"goxl/b/c", "b/c"}); err != nil || len(got) != 1 || got[0] != want {
+		t.Fatalf("labPackages = %v, %v, want %v", got, err, want)
+	}
+	if got[0].binary() != "b_c.test" {
+		t.Errorf("binary %s", got[0].binary())
+	}
+}
+
+func TestCommandTellsTheTestWhereItIs(t *testing.T) {
+	r := &runner{Options: Options{Limit: 60e9}}
+	got := r.command(Targets()[1], Package{"goxl/b/c", "b/c"})
+	for _, want := range []string{
+		"cd /opt/goxl/src/b/c && ", "XEN_TEST=require", "GOXL_XEN=4.14", "GENUINE_XL=/usr/lib/xen-4.14/bin/xl",
+		"/mnt/payload/tests/b_c.test -test.run='^TestLab'", "-test.timeout=1m0s",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+}
