@@ -17,7 +17,8 @@ type surroundings struct {
 	// release tells which xl to be before Xen was opened, for the bare help.
 	release func() release
 	// connect opens Xen and xenstore. The host's release is known from then on.
-	connect func(context.Context, globals) (*host, error)
+	connect func(context.Context) (*host, error)
+	conf    string // path of xl.conf
 }
 
 // app is one run of xl.
@@ -40,7 +41,7 @@ func run(ctx context.Context, args []string, env surroundings) int {
 		status = 1
 	}
 	if a.globals.stats && a.host != nil {
-		fmt.Fprintln(env.stderr, a.host.stats())
+		fmt.Fprint(env.stderr, a.host.stats())
 	}
 	if a.host != nil {
 		a.host.close()
@@ -60,13 +61,13 @@ func (a *app) main(ctx context.Context, args []string) int {
 		a.out.WriteString(helpList(a.env.release()))
 		return 1
 	}
-	h, err := a.env.connect(ctx, g)
+	h, err := a.env.connect(ctx)
 	if err != nil {
 		return a.rep.report(failf(err, "cannot init xl context"))
 	}
 	a.host, a.release = h, h.release
-	if err := h.readConf(a.env.stderr); err != nil {
-		return a.rep.report(err)
+	if err := h.manage(ctx, g); err != nil {
+		return a.rep.report(failf(err, "cannot init xl context"))
 	}
 	return a.rep.report(a.dispatch(ctx, rest))
 }
@@ -125,7 +126,9 @@ func (e *notYet) Is(target error) bool { return target == errors.ErrUnsupported 
 // the options are handed to opt one by one, in order, before.
 type body struct {
 	table optionTable
-	min   int                                 // arguments it needs
+	min   int // arguments it needs
+	// first, if set, takes what may stand before the options and returns the rest.
+	first func(args []string) []string
 	opt   func(letter byte, arg string) error // nil when it has no options
 	run   func(ctx context.Context, args []string) error
 }
@@ -147,6 +150,9 @@ func (a *app) new(name string, b body) *cli.Command {
 // options goes through a command's options and checks the number of arguments
 // left; mistakes end with status 2, help with 0.
 func (a *app) options(name string, b *body, args []string) ([]string, error) {
+	if b.first != nil {
+		args = b.first(args)
+	}
 	s := scanner{table: &b.table, args: args}
 	for {
 		letter, arg, done, err := s.next()

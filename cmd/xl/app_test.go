@@ -17,12 +17,12 @@ type result struct {
 
 // runOn runs a command line as the xl of release r on a host that answers
 // nothing.
-func runOn(r release, args ...string) result {
+func runOn(t testing.TB, r release, args ...string) result {
 	var out, errs bytes.Buffer
 	status := run(context.Background(), append([]string{"xl"}, args...), surroundings{
 		stdout: &out, stderr: &errs,
 		release: func() release { return r },
-		connect: func(context.Context, globals) (*host, error) { return &host{release: r}, nil },
+		connect: func(context.Context) (*host, error) { return fakeHost(t, r), nil },
 	})
 	return result{out.String(), errs.String(), status}
 }
@@ -49,7 +49,7 @@ func TestGlobals(t *testing.T) {
 		{"not yet", "remus", result{"", "xl: remus: not implemented yet [not-implemented]\n", 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := runOn(17, strings.Fields(tt.line)...)
+			got := runOn(t, 17, strings.Fields(tt.line)...)
 			got.out, _, _ = strings.Cut(got.out, "\n")
 			if got != tt.want {
 				t.Errorf("got  %+v\nwant %+v", got, tt.want)
@@ -94,7 +94,7 @@ func TestTableHasEachNameOnce(t *testing.T) {
 }
 
 func TestJSONErrors(t *testing.T) {
-	got := runOn(17, "--json-errors", "remus")
+	got := runOn(t, 17, "--json-errors", "remus")
 	var o struct{ Code, Message string }
 	if err := json.Unmarshal([]byte(got.err), &o); err != nil {
 		t.Fatalf("%q: %v", got.err, err)
@@ -109,7 +109,9 @@ func TestNoXen(t *testing.T) {
 	status := run(context.Background(), []string{"xl", "list"}, surroundings{
 		stdout: &out, stderr: &errs,
 		release: func() release { return 17 },
-		connect: func(context.Context, globals) (*host, error) { return nil, &noXen{errors.New("no such file")} },
+		connect: func(context.Context) (*host, error) {
+			return nil, &noHost{"no-xen", "open", errors.New("no such file"), "run in dom0"}
+		},
 	})
 	if status != 1 || !strings.HasSuffix(errs.String(), "[no-xen]\ncannot init xl context\n") {
 		t.Errorf("exit %d, stderr %q", status, errs.String())

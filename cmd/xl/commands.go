@@ -3,8 +3,95 @@ package main
 import "github.com/urfave/cli/v2"
 
 // command returns the command called name in the genuine table, or nil when it
-// is not done yet.
+// is not done yet. Only the one that runs is built.
 func (a *app) command(name string) *cli.Command {
+	if build := commands(name); build != nil {
+		return build(a)
+	}
+	return nil
+}
+
+// commands finds the constructor of a command.
+func commands(name string) func(*app) *cli.Command {
+	switch name {
+	case "block-list":
+		return blockListCommand
+	case "button-press":
+		return buttonPressCommand
+	case "channel-list":
+		return channelListCommand
+	case "claims":
+		return claimsCommand
+	case "console":
+		return consoleCommand
+	case "debug-keys":
+		return debugKeysCommand
+	case "destroy":
+		return destroyCommand
+	case "dmesg":
+		return dmesgCommand
+	case "domid":
+		return domidCommand
+	case "domname":
+		return domnameCommand
+	case "info":
+		return infoCommand
+	case "list":
+		return listCommand
+	case "network-list":
+		return networkListCommand
+	case "pause":
+		return pauseCommand
+	case "reboot":
+		return rebootCommand
+	case "rename":
+		return renameCommand
+	case "set-parameters":
+		return setParametersCommand
+	case "sharing":
+		return sharingCommand
+	case "shutdown":
+		return shutdownCommand
+	case "sysrq":
+		return sysrqCommand
+	case "top":
+		return topCommand
+	case "trigger":
+		return triggerCommand
+	case "unpause":
+		return unpauseCommand
+	case "uptime":
+		return uptimeCommand
+	case "vcpu-list":
+		return vcpuListCommand
+	case "vcpu-set":
+		return vcpuSetCommand
+	case "vm-list":
+		return vmListCommand
+	case "vncviewer":
+		return vncviewerCommand
+	}
+	return poolCommands(name)
+}
+
+// poolCommands finds the constructor of a command about CPU pools and schedulers.
+func poolCommands(name string) func(*app) *cli.Command {
+	switch name {
+	case "cpupool-destroy":
+		return cpupoolDestroyCommand
+	case "cpupool-list":
+		return cpupoolListCommand
+	case "cpupool-migrate":
+		return cpupoolMigrateCommand
+	case "cpupool-rename":
+		return cpupoolRenameCommand
+	case "sched-credit":
+		return schedCreditCommand
+	case "sched-credit2":
+		return schedCredit2Command
+	case "sched-rtds":
+		return schedRTDSCommand
+	}
 	return nil
 }
 

@@ -2,45 +2,123 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
+
+	"go.uber.org/zap"
+
+	"goxl/domains"
+	"goxl/domains/cpupool"
+	"goxl/xenctrl"
+	"goxl/xenstore"
 )
+
+// xlConf is where the toolstack's own settings are.
+const xlConf = "/etc/xen/xl.conf"
 
 // host is the Xen host that commands act on.
 type host struct {
 	release release
+	xen     *xenctrl.Handle
+	store   *xenstore.Client
+	domains *domains.Manager
+	lockDir string // of the console client's locks
 }
 
-// openHost opens Xen's control interface.
-func openHost(context.Context, globals) (*host, error) {
-	f, err := os.OpenFile("/dev/xen/privcmd", os.O_RDWR, 0)
+// openHost opens Xen's control interface and xenstore, which is all that a
+// command may need.
+func openHost(ctx context.Context) (*host, error) {
+	xen, err := xenctrl.Open()
 	if err != nil {
-		return nil, &noXen{err}
+		return nil, &noHost{"no-xen", "open Xen's control interface", err,
+			"run this as root in dom0; on a machine without Xen there is nothing to control"}
 	}
-	f.Close()
-	return &host{release: sysfsRelease()}, nil
+	store, err := xenstore.Dial(ctx)
+	if err != nil {
+		return nil, &noHost{"xenstore", "connect to xenstore", errors.Join(err, xen.Close()), "is xenstored running?"}
+	}
+	return newHost(xen, store), nil
 }
 
-func (h *host) close() {}
-
-// stats is the line that --stats prints.
-func (h *host) stats() string { return "" }
-
-// readConf reads xl.conf; messages about it go to w.
-func (h *host) readConf(w io.Writer) error { return nil }
-
-// noXen is why there is no host to act on.
-type noXen struct{ err error }
-
-func (e *noXen) Error() string {
-	return fmt.Sprintf("open Xen's control interface: %v (run this as root in dom0; "+
-		"on a machine without Xen there is nothing to control)", e.err)
+func newHost(xen *xenctrl.Handle, store *xenstore.Client) *host {
+	return &host{release: clampRelease(xen.Version().Minor), xen: xen, store: store,
+		lockDir: "/var/lock"}
 }
-func (e *noXen) Unwrap() error { return e.err }
-func (e *noXen) Code() string  { return "no-xen" }
+
+// manage opens the Manager, with the settings that were read.
+func (h *host) manage(ctx context.Context, g globals) (err error) {
+	h.domains, err = domains.Open(ctx, domains.Options{Logger: newLogger(g), Xen: h.xen, Store: h.store})
+	return err
+}
+
+// close closes everything, in the reverse order.
+func (h *host) close() error {
+	var err error
+	if h.domains != nil {
+		err = h.domains.Close()
+	}
+	return errors.Join(err, h.store.Close(), h.xen.Close())
+}
+
+// pools are the host's CPU pools.
+func (h *host) pools() *cpupool.Pools { return cpupool.New(h.xen, h.store) }
+
+// label is the security label of sid; "" when this Xen has none.
+func (h *host) label(sid uint32) string {
+	label, err := h.xen.SIDLabel(sid)
+	if err != nil {
+		return ""
+	}
+	return label
+}
+
+// stats is what --stats prints: the totals, then the hypercalls by name.
+func (h *host) stats() string {
+	s := h.xen.Stats()
+	hypercalls, syscalls := s.Total()
+	var b strings.Builder
+	fmt.Fprintf(&b, "hypercalls: %d, system calls for Xen: %d\n", hypercalls, syscalls)
+	for _, name := range s.Names() {
+		fmt.Fprintf(&b, "%8d %s\n", s.Hypercalls[name], name)
+	}
+	return b.String()
+}
+
+// newLogger is the log of what the toolstack does, for -v. Building one takes
+// time, so there is none without.
+func newLogger(g globals) *zap.Logger {
+	if g.verbosity == 0 {
+		return nil
+	}
+	c := zap.NewDevelopmentConfig()
+	c.DisableCaller, c.DisableStacktrace = true, true
+	c.Level = zap.NewAtomicLevelAt(zap.InfoLevel)
+	if g.verbosity > 1 {
+		c.Level.SetLevel(zap.DebugLevel)
+	}
+	if !g.timestamps {
+		c.EncoderConfig.TimeKey = ""
+	}
+	l, err := c.Build()
+	if err != nil {
+		return nil
+	}
+	return l
+}
+
+// noHost is why there is no host to act on.
+type noHost struct {
+	code, op string
+	err      error
+	hint     string
+}
+
+func (e *noHost) Error() string { return fmt.Sprintf("%s: %v (%s)", e.op, e.err, e.hint) }
+func (e *noHost) Unwrap() error { return e.err }
+func (e *noHost) Code() string  { return e.code }
 
 // sysfsRelease is the release that the kernel says is running, or the newest
 // one we know when it says nothing.

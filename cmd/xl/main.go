@@ -11,5 +11,6 @@ func main() {
 		stderr:  os.Stderr,
 		release: sysfsRelease,
 		connect: openHost,
+		conf:    xlConf,
 	}))
 }

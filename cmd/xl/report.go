@@ -13,7 +13,8 @@ import (
 type failure struct {
 	status int
 	text   string // without the closing newline; "" when the genuine xl is silent
-	cause  error  // nil when the text says it all
+	cause  error  // nil when there is nothing to add
+	said   bool   // the text says all that cause does; only JSON has both
 }
 
 func (f *failure) Error() string {
@@ -28,6 +29,11 @@ func (f *failure) Unwrap() error { return f.cause }
 // failf ends a command with status 1, for cause, with the genuine xl's text.
 func failf(cause error, format string, args ...any) error {
 	return &failure{status: 1, text: fmt.Sprintf(format, args...), cause: cause}
+}
+
+// saidf is failf where the text leaves nothing to add: cause is for --json-errors.
+func saidf(cause error, format string, args ...any) error {
+	return &failure{status: 1, text: fmt.Sprintf(format, args...), cause: cause, said: true}
 }
 
 // exitStatus ends a command with a status and no further text.
@@ -56,7 +62,7 @@ func (r *reporter) report(err error) int {
 		r.object(f)
 		return f.status
 	}
-	if f.cause != nil {
+	if f.cause != nil && !f.said {
 		fmt.Fprintf(r.w, "xl: %s [%s]\n", oneLine(f.cause.Error()), codeOf(f.cause))
 	}
 	if f.text != "" {
