@@ -28,6 +28,7 @@ func testCommand() *cli.Command {
 			&cli.BoolFlag{Name: "no-lab", Usage: "leave out the tests that need a host"},
 			&cli.IntFlag{Name: "parallel", Usage: "`NUMBER` of hosts at once; default: what the machine allows"},
 			&cli.DurationFlag{Name: "limit", Usage: "longest `TIME` of one package on one host"},
+			&cli.StringFlag{Name: "table", Usage: "write what worked where into the table of `FILE` (README.md)"},
 		},
 		Action: runTests,
 	}
@@ -48,14 +49,20 @@ func runTests(c *cli.Context) error {
 	}
 	ctx, cancel := contextWithLimit(c.Context, testLimit)
 	defer cancel()
+	var records []suite.Record
 	result, err := suite.Run(ctx, suite.Options{
 		Module: module, Cache: cache, Out: c.App.Writer, Targets: targets, Packages: c.Args().Slice(),
 		Tests: c.String("run"), NoUnit: c.Bool("no-unit"), NoLab: c.Bool("no-lab"),
-		Parallel: c.Int("parallel"), Limit: c.Duration("limit"),
+		Parallel: c.Int("parallel"), Limit: c.Duration("limit"), Record: func(all []suite.Record) { records = all },
 	})
 	if err != nil {
 		fmt.Fprintf(c.App.Writer, "the tests could not be finished: %v\n", err)
 		result.Failed = max(result.Failed, 1)
+	}
+	if file := c.String("table"); file != "" {
+		if err := writeTable(c.Context, module, file, records); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintln(c.App.Writer, result)
 	if result.Failed > 0 {

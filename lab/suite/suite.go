@@ -18,14 +18,15 @@ import (
 type Options struct {
 	Module   string // folder with go.mod
 	Cache    *lab.Cache
-	Out      io.Writer     // progress and failures, line by line
-	Targets  []Target      // empty: [Targets]
-	Packages []string      // patterns as of "go list"; empty: all
-	Tests    string        // only tests that match; empty: all
-	NoUnit   bool          // leave out what needs no host
-	NoLab    bool          // leave out what needs one
-	Parallel int           // hosts at once; 0: what memory and processors allow
-	Limit    time.Duration // of one package on one host; 0 is 12 minutes
+	Out      io.Writer      // progress and failures, line by line
+	Targets  []Target       // empty: [Targets]
+	Packages []string       // patterns as of "go list"; empty: all
+	Tests    string         // only tests that match; empty: all
+	NoUnit   bool           // leave out what needs no host
+	NoLab    bool           // leave out what needs one
+	Parallel int            // hosts at once; 0: what memory and processors allow
+	Limit    time.Duration  // of one package on one host; 0 is 12 minutes
+	Record   func([]Record) // told at the end how each test came out; may be nil
 }
 
 // Target is a host that the tests run on.
@@ -67,6 +68,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	r := &runner{Options: o, log: newLogger(o.Out)}
 	r.tally = NewTally(r.log.failure)
+	if o.Record != nil {
+		defer func() { o.Record(r.tally.Records()) }()
+	}
 
 	images := r.buildImages(ctx) // downloads: meanwhile the processors test
 	if !o.NoUnit {

@@ -35,11 +35,20 @@ type Failure struct {
 	Output  string
 }
 
+// Record is how one test came out on one host.
+type Record struct {
+	Where   string // "unit tests" or a target: "Xen 4.17 with oxenstored"
+	Package string
+	Test    string
+	Outcome string // "pass", "fail" or "skip"
+}
+
 // Tally adds up the results of test binaries. It is safe for concurrent use.
 type Tally struct {
 	mu       sync.Mutex
 	total    Result
 	failures []Failure
+	records  []Record
 	onFail   func(Failure)
 }
 
@@ -58,6 +67,13 @@ func (t *Tally) Failures() []Failure {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return append([]Failure(nil), t.failures...)
+}
+
+// Records returns how every test came out so far, those with subtests included.
+func (t *Tally) Records() []Record {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]Record(nil), t.records...)
 }
 
 // Fail counts a failure that no test reported: a host that died, say.
@@ -149,6 +165,7 @@ func (r *run) ended(p *packageRun, e event) {
 		}
 		return
 	}
+	r.tally.record(Record{r.where, e.Package, e.Test, e.Action})
 	output := p.outputs[e.Test]
 	delete(p.outputs, e.Test)
 	switch {
@@ -182,6 +199,12 @@ func (r *run) end() {
 func (r *run) fail(pkg, test, output string) {
 	r.result.Failed++
 	r.tally.Fail(Failure{r.where, pkg, test, output})
+}
+
+func (t *Tally) record(r Record) {
+	t.mu.Lock()
+	t.records = append(t.records, r)
+	t.mu.Unlock()
 }
 
 func (r *run) count(add func(*Result)) {
