@@ -45,7 +45,7 @@ type CreateInfo struct {
 	SSIDRef                 uint32      `xl:"ssidref"`
 	SSIDLabel               Opt[string] `xl:"ssid_label"`
 	Name                    Opt[string] `xl:"name"`
-	DomID                   abi.DomID   `xl:"domid"` // 0: the hypervisor chooses
+	DomID                   uint32      `xl:"domid"` // wanted; may be AnyDomID or RandomDomID
 	UUID                    abi.UUID    `xl:"uuid"`
 	XSData                  KeyValues   `xl:"xsdata"`
 	PlatformData            KeyValues   `xl:"platformdata"`
@@ -56,6 +56,13 @@ type CreateInfo struct {
 	Passthrough             Passthrough `xl:"passthrough"`
 	XendSuspendEvtchnCompat Defbool     `xl:"xend_suspend_evtchn_compat"`
 }
+
+// Values of CreateInfo.DomID that are no ids. xl sets it when it creates a guest,
+// so the stored configuration of each guest has one of them.
+const (
+	AnyDomID    = 1<<32 - 1 // INVALID_DOMID: the hypervisor chooses, as it does for 0
+	RandomDomID = 1<<32 - 2 // RANDOM_DOMID
+)
 
 // BuildInfo is what must be known to fill the domain. Type selects which of PV,
 // PVH and HVM is set. Source: libxl_domain_build_info.
