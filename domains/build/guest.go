@@ -99,32 +99,41 @@ func (g *guest) putSegments(ctx context.Context, a area, segs []image.Segment, s
 		if !covered(segs, start, uint64(len(b))) {
 			clear(b)
 		}
-		for _, s := range segs {
-			overlay(b, start, s)
+		for i := range segs {
+			if err := overlay(b, start, &segs[i]); err != nil {
+				return fmt.Errorf("read kernel: %w", err)
+			}
 		}
 		return nil
 	})
 }
 
-// covered reports whether one segment's data fills n bytes from start on.
+// covered reports whether one segment's bytes fill n bytes from start on.
 func covered(segs []image.Segment, start, n uint64) bool {
 	for _, s := range segs {
-		if s.Addr <= start && start-s.Addr <= uint64(len(s.Data)) && uint64(len(s.Data))-(start-s.Addr) >= n {
+		if s.Addr <= start && start-s.Addr <= s.FileSize && s.FileSize-(start-s.Addr) >= n {
 			return true
 		}
 	}
 	return false
 }
 
-// overlay copies what s has of the memory b, which lies at start.
-func overlay(b []byte, start uint64, s image.Segment) {
-	data := s.Data
+// overlay reads what s has of the memory b, which lies at start.
+func overlay(b []byte, start uint64, s *image.Segment) error {
+	off := uint64(0) // in the segment
 	switch {
 	case s.Addr >= start:
-		if s.Addr-start < uint64(len(b)) {
-			copy(b[s.Addr-start:], data)
+		if s.Addr-start >= uint64(len(b)) {
+			return nil
 		}
-	case start-s.Addr < uint64(len(data)):
-		copy(b, data[start-s.Addr:])
+		b = b[s.Addr-start:]
+	default:
+		off = start - s.Addr
 	}
+	if off >= s.FileSize {
+		return nil
+	}
+	b = b[:min(uint64(len(b)), s.FileSize-off)]
+	_, err := io.ReadFull(io.NewSectionReader(s, int64(off), int64(len(b))), b)
+	return err
 }

@@ -1,7 +1,10 @@
 package image
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
+	"io"
 	"math"
 )
 
@@ -20,7 +23,8 @@ const (
 	AMD64 Machine = 62 // EM_X86_64
 )
 
-// Image is a parsed kernel. It shares memory with the bytes it was parsed from.
+// Image is a parsed kernel. It refers to the bytes, or the file, that it was
+// parsed from.
 type Image struct {
 	Machine  Machine
 	Bits     int       // 32 or 64: the class of the ELF file
@@ -29,11 +33,29 @@ type Image struct {
 	Notes    Notes     // what the kernel says to Xen
 }
 
-// Segment is a piece of guest memory: Data at Addr, then zeroes up to Size.
+// Segment is a piece of guest memory: the bytes that ReadAt gives at Addr, then
+// zeroes up to Size.
 type Segment struct {
-	Addr uint64 // p_paddr
-	Size uint64 // bytes in memory, not less than len(Data)
-	Data []byte
+	Addr     uint64 // p_paddr
+	Size     uint64 // bytes in memory, not less than FileSize
+	FileSize uint64
+	off      int64
+	r        io.ReaderAt
+}
+
+// ReadAt reads of the segment's FileSize bytes, as io.ReaderAt.
+func (s *Segment) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || uint64(off) >= s.FileSize {
+		return 0, io.EOF
+	}
+	if room := s.FileSize - uint64(off); uint64(len(p)) > room {
+		n, err := s.r.ReadAt(p[:room], s.off+off)
+		if err == nil {
+			err = io.EOF
+		}
+		return n, err
+	}
+	return s.r.ReadAt(p, s.off+off)
 }
 
 // Bounds on what a kernel may have. Linux has half a dozen segments, and some
@@ -41,7 +63,8 @@ type Segment struct {
 const (
 	maxSegments = 128
 	maxSections = 4096
-	maxNotes    = 65536 // libelf's ELF_MAX_TOTAL_NOTE_COUNT
+	maxNotes    = 65536   // libelf's ELF_MAX_TOTAL_NOTE_COUNT
+	maxMeta     = 4 << 20 // bytes of any one table
 )
 
 const (
@@ -53,8 +76,10 @@ const (
 
 // elfFile is an ELF file whose header was checked.
 type elfFile struct {
-	b        []byte
-	wide     bool // 64-bit records
+	r        io.ReaderAt
+	size     uint64
+	ph, sh   []byte // the tables
+	wide     bool   // 64-bit records
 	phoff    uint64
 	shoff    uint64
 	phnum    int
@@ -67,8 +92,13 @@ type elfFile struct {
 }
 
 // Parse reads the ELF file b, which Unpack returned. The image refers to b.
-func Parse(b []byte) (*Image, error) {
-	f, err := openELF(b)
+func Parse(b []byte) (*Image, error) { return ParseFile(bytes.NewReader(b), int64(len(b))) }
+
+// ParseFile reads an ELF file of size bytes from r. Of the segments it reads
+// nothing: the image refers to r, which must not change and must stay open for
+// as long as the image is used. A failing read matches no ErrFormat.
+func ParseFile(r io.ReaderAt, size int64) (*Image, error) {
+	f, err := openELF(r, uint64(max(size, 0)))
 	if err != nil {
 		return nil, err
 	}
@@ -85,11 +115,15 @@ func Parse(b []byte) (*Image, error) {
 	return im, nil
 }
 
-func openELF(b []byte) (*elfFile, error) {
+func openELF(r io.ReaderAt, size uint64) (*elfFile, error) {
+	b := make([]byte, min(size, 64))
+	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("read kernel: %w", err)
+	}
 	if !IsELF(b) || len(b) < 52 {
 		return nil, badf("not an ELF file: starts with % x", head(b, 8))
 	}
-	f := &elfFile{b: b, wide: b[4] == 2}
+	f := &elfFile{r: r, size: size, wide: b[4] == 2}
 	if b[4] != 1 && b[4] != 2 {
 		return nil, badf("ELF file of class %d, neither 32 nor 64 bits", b[4])
 	}
@@ -130,22 +164,36 @@ func (f *elfFile) checkTables() error {
 	case f.phsize < minPh:
 		return badf("ELF program headers of %d bytes", f.phsize)
 	}
-	if _, ok := f.slice(f.phoff, uint64(f.phnum)*uint64(f.phsize)); !ok {
-		return badf("ELF program headers at %#x lie beyond the file's %d bytes", f.phoff, len(f.b))
+	var err error
+	if f.ph, err = f.slice(f.phoff, uint64(f.phnum)*uint64(f.phsize)); err != nil {
+		return bad(err, "ELF program headers")
 	}
 	// Sections are a last resort for notes: a bad table counts as none.
-	if _, ok := f.slice(f.shoff, uint64(f.shnum)*uint64(f.shsize)); !ok || f.shsize < minSh || f.shnum > maxSections {
+	if f.shsize < minSh || f.shnum > maxSections {
+		f.shnum = 0
+	}
+	if f.sh, err = f.slice(f.shoff, uint64(f.shnum)*uint64(f.shsize)); err != nil {
 		f.shnum = 0
 	}
 	return nil
 }
 
-// slice returns n bytes at off, if the file has them.
-func (f *elfFile) slice(off, n uint64) ([]byte, bool) {
-	if off > uint64(len(f.b)) || n > uint64(len(f.b))-off {
-		return nil, false
+// has reports whether the file has n bytes at off.
+func (f *elfFile) has(off, n uint64) bool { return off <= f.size && n <= f.size-off }
+
+// slice reads n bytes at off of what is about the kernel, not of it.
+func (f *elfFile) slice(off, n uint64) ([]byte, error) {
+	if !f.has(off, n) {
+		return nil, fmt.Errorf("%d bytes at %#x lie beyond the file's %d", n, off, f.size)
 	}
-	return f.b[off : off+n], true
+	if n > maxMeta {
+		return nil, fmt.Errorf("%d bytes at %#x: at most %d are read", n, off, maxMeta)
+	}
+	b := make([]byte, n)
+	if got, err := f.r.ReadAt(b, int64(off)); uint64(got) < n {
+		return nil, err
+	}
+	return b, nil
 }
 
 // progHeader is a program header, or the same facts of a section.
@@ -155,7 +203,7 @@ type progHeader struct {
 }
 
 func (f *elfFile) prog(i int) progHeader {
-	b := f.b[f.phoff+uint64(i)*uint64(f.phsize):]
+	b := f.ph[i*f.phsize:]
 	le := binary.LittleEndian
 	if f.wide {
 		return progHeader{le.Uint32(b), le.Uint32(b[4:]), le.Uint64(b[8:]), le.Uint64(b[24:]), le.Uint64(b[32:]), le.Uint64(b[40:])}
@@ -166,7 +214,7 @@ func (f *elfFile) prog(i int) progHeader {
 
 // section returns type, name offset, file offset and size of section i.
 func (f *elfFile) section(i int) (kind, name uint32, off, size uint64) {
-	b := f.b[f.shoff+uint64(i)*uint64(f.shsize):]
+	b := f.sh[i*f.shsize:]
 	le := binary.LittleEndian
 	if f.wide {
 		return le.Uint32(b[4:]), le.Uint32(b), le.Uint64(b[24:]), le.Uint64(b[32:])
@@ -181,17 +229,16 @@ func (f *elfFile) segments() ([]Segment, error) {
 		if p.kind != ptLoad || p.flags&7 == 0 || p.memSize == 0 { // as libelf: without any right it is not loaded
 			continue
 		}
-		data, ok := f.slice(p.off, p.fileSize)
 		switch {
-		case !ok:
+		case !f.has(p.off, p.fileSize):
 			return nil, badf("ELF segment %d: %d bytes at %#x lie beyond the file's %d bytes (cut short?)",
-				i, p.fileSize, p.off, len(f.b))
+				i, p.fileSize, p.off, f.size)
 		case p.fileSize > p.memSize:
 			return nil, badf("ELF segment %d: %d bytes in the file for %d in memory", i, p.fileSize, p.memSize)
 		case p.paddr > math.MaxUint64-p.memSize:
 			return nil, badf("ELF segment %d: wraps around the end of memory", i)
 		}
-		segs = append(segs, Segment{Addr: p.paddr, Size: p.memSize, Data: data})
+		segs = append(segs, Segment{Addr: p.paddr, Size: p.memSize, FileSize: p.fileSize, off: int64(p.off), r: f.r})
 	}
 	if len(segs) == 0 {
 		return nil, badf("ELF file with nothing to load")

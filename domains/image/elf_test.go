@@ -7,12 +7,18 @@ import (
 	"testing"
 )
 
+// testSegment is a segment of a testELF.
+type testSegment struct {
+	Addr, Size uint64
+	Data       []byte
+}
+
 // testELF is a kernel to be, for tests: it writes 32- or 64-bit ELF files.
 type testELF struct {
 	machine  Machine
 	wide     bool
 	entry    uint64
-	segments []Segment
+	segments []testSegment
 	notes    []byte // a PT_NOTE segment
 	guest    string // a section __xen_guest
 }
@@ -52,7 +58,7 @@ func (e testELF) bytes() []byte {
 	copy(b, "\x7fELF\x01\x01\x01")
 	le.PutUint16(b[16:], 2)
 	le.PutUint16(b[18:], uint16(e.machine))
-	put := func(i int, kind uint32, s Segment) {
+	put := func(i int, kind uint32, s testSegment) {
 		p, off := b[ehsize+i*phsize:], uint64(len(b))
 		le.PutUint32(p, kind)
 		if e.wide {
@@ -74,7 +80,7 @@ func (e testELF) bytes() []byte {
 		put(i, ptLoad, s)
 	}
 	if e.notes != nil {
-		put(len(e.segments), ptNote, Segment{Data: e.notes})
+		put(len(e.segments), ptNote, testSegment{Data: e.notes})
 	}
 	shoff := 0
 	if e.guest != "" {
@@ -134,7 +140,7 @@ const kbase = 0xffffffff80000000
 // linuxLike has the notes of a 64-bit Linux.
 func linuxLike() testELF {
 	return testELF{machine: AMD64, wide: true, entry: 0x1000000,
-		segments: []Segment{{Addr: 0x1000000, Size: 0x3000, Data: []byte("kernel")}, {Addr: 0x1004000, Size: 0x1000}},
+		segments: []testSegment{{Addr: 0x1000000, Size: 0x3000, Data: []byte("kernel")}, {Addr: 0x1004000, Size: 0x1000}},
 		notes: join(noteText(NoteGuestOS, "linux"), noteText(NoteXenVersion, "xen-3.0"), noteNum(NoteVirtBase, kbase),
 			noteNum(NoteInitP2M, 0x8000000000), noteNum(NoteEntry, kbase+0x1001000), noteNum(NoteHypercallPage, kbase+0x1002000),
 			noteNum(NoteModStartPFN, 1), noteNum(NotePhys32Entry, 0x1000010),
@@ -174,7 +180,7 @@ func TestLinuxLike(t *testing.T) {
 }
 
 func TestLegacyString(t *testing.T) {
-	im := mustParse(t, testELF{machine: I386, segments: []Segment{{Addr: 0xc0100000, Size: 0x2000}}, entry: 0xc0100000,
+	im := mustParse(t, testELF{machine: I386, segments: []testSegment{{Addr: 0xc0100000, Size: 0x2000}}, entry: 0xc0100000,
 		guest: "GUEST_OS=linux,GUEST_VER=2.6,XEN_VER=xen-3.0,VIRT_BASE=0xC0000000,HYPERCALL_PAGE=0x101,LOADER=generic,PAE=yes"})
 	pv, err := im.PV()
 	if err != nil {
@@ -189,7 +195,7 @@ func TestLegacyString(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	firmware := testELF{machine: I386, segments: []Segment{{Addr: 0x100000, Size: 0x1000}}, entry: 0x100010}
+	firmware := testELF{machine: I386, segments: []testSegment{{Addr: 0x100000, Size: 0x1000}}, entry: 0x100010}
 	for _, tt := range []struct {
 		name string
 		elf  func() testELF
@@ -261,7 +267,7 @@ func TestDamagedELF(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(linuxLike().bytes())
-	f.Add(testELF{machine: I386, segments: []Segment{{Addr: 0xc0100000, Size: 0x2000}}, guest: "XEN_VER=xen-3.0,LOADER=generic"}.bytes())
+	f.Add(testELF{machine: I386, segments: []testSegment{{Addr: 0xc0100000, Size: 0x2000}}, guest: "XEN_VER=xen-3.0,LOADER=generic"}.bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		im, err := Parse(b)
 		if err != nil {

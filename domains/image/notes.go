@@ -90,7 +90,7 @@ func (f *elfFile) notes() (Notes, error) {
 		if p.kind != ptNote || p.off == 0 { // some binutils leave the offset out
 			continue
 		}
-		if b, ok := f.slice(p.off, p.fileSize); ok && n.scan(b, &budget) {
+		if b, err := f.slice(p.off, p.fileSize); err == nil && n.scan(b, &budget) {
 			n.Source = FromSegments
 		}
 	}
@@ -102,7 +102,7 @@ func (f *elfFile) notes() (Notes, error) {
 		if kind != shtNote {
 			continue
 		}
-		if b, ok := f.slice(off, size); ok && n.scan(b, &budget) {
+		if b, err := f.slice(off, size); err == nil && n.scan(b, &budget) {
 			n.Source = FromSections
 		}
 	}
@@ -206,8 +206,8 @@ func (f *elfFile) xenGuest() (string, bool) {
 		return "", false
 	}
 	_, _, off, size := f.section(f.shstrndx)
-	names, ok := f.slice(off, size)
-	if !ok {
+	names, err := f.slice(off, size)
+	if err != nil {
 		return "", false
 	}
 	for i := 1; i < f.shnum; i++ {
@@ -215,8 +215,8 @@ func (f *elfFile) xenGuest() (string, bool) {
 		if uint64(name) >= uint64(len(names)) || !bytes.HasPrefix(names[name:], []byte("__xen_guest\x00")) {
 			continue
 		}
-		b, ok := f.slice(off, size)
-		return cString(b), ok
+		b, err := f.slice(off, size)
+		return cString(b), err == nil
 	}
 	return "", false
 }
