@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,10 +23,10 @@ type Client struct {
 	wg   sync.WaitGroup // redialling
 
 	mu      sync.Mutex
-	sess    *session      // the newest
-	ready   chan struct{} // closed while sess is usable
-	err     error         // why there will be no other session
-	watches map[string]*Watch
+	sess    *session                 // the newest
+	ready   chan struct{}            // closed while sess is usable
+	err     error                    // why there will be no other session
+	watches map[string]*subscription // by the token that travels
 	tokens  uint64
 }
 
@@ -40,7 +42,7 @@ func Dial(ctx context.Context, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to xenstore: %w", err)
 	}
-	c := &Client{opt: o, ready: make(chan struct{}), watches: make(map[string]*Watch)}
+	c := &Client{opt: o, ready: make(chan struct{}), watches: make(map[string]*subscription)}
 	c.commands.target = c
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.mu.Lock()
@@ -57,17 +59,14 @@ func (c *Client) Close() error {
 		c.finish(ErrClosed)
 	}
 	s := c.sess
-	watches := make([]*Watch, 0, len(c.watches))
-	for _, w := range c.watches {
-		watches = append(watches, w)
-	}
+	subs := slices.Collect(maps.Values(c.watches))
 	c.mu.Unlock()
 	c.stop()
 	s.close(ErrClosed)
 	c.wg.Wait()
-	for _, w := range watches {
-		w.end(ErrClosed)
-		w.Close()
+	for _, sub := range subs {
+		sub.w.end(ErrClosed)
+		sub.w.Close()
 	}
 	return nil
 }
@@ -120,8 +119,8 @@ func (c *Client) ended(s *session) {
 	}
 	if c.opt.reconnect == nil || c.opt.conn != nil {
 		c.finish(why)
-		for _, w := range c.watches {
-			w.end(why)
+		for _, sub := range c.watches {
+			sub.w.end(why)
 		}
 		return
 	}
@@ -147,10 +146,10 @@ func (c *Client) redial(why error) {
 		}
 		c.adopt(e)
 		s := c.sess
-		for _, w := range c.watches {
-			w.push(Event{Path: w.path, Token: w.token, Restarted: true})
-			w.sess = s
-			_ = s.start(w.request(), &call{gone: true, late: w.restarted}) // a lost session is redialled
+		for _, sub := range c.watches {
+			sub.w.push(Event{Path: sub.path, Token: sub.token, Restarted: true})
+			sub.sess = s
+			_ = s.start(sub.request(), &call{gone: true, late: sub.restarted}) // a lost session is redialled
 		}
 		c.mu.Unlock()
 		c.opt.reconnect(nil)

@@ -82,9 +82,9 @@ func (c *Client) Control(ctx context.Context, command string, args ...string) (s
 // connection that others used before, such as a guest after kexec, starts so.
 func (c *Client) ResetWatches(ctx context.Context) error {
 	c.mu.Lock()
-	for token, w := range c.watches {
-		delete(c.watches, token)
-		w.end(ErrClosed)
+	for id, sub := range c.watches {
+		delete(c.watches, id)
+		sub.w.end(ErrClosed)
 	}
 	c.mu.Unlock()
 	return c.exec(ctx, &request{op: wire.OpResetWatches})

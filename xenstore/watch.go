@@ -21,34 +21,40 @@ type Event struct {
 }
 
 // WatchOption changes a watch.
-type WatchOption func(*Watch)
+type WatchOption func(*watchOptions)
+
+type watchOptions struct {
+	token, depth string
+	hasToken     bool
+	merge        bool
+	limit        int
+}
 
 // Token sets what Event.Token says, so that events of several watches can be
 // told apart. Watches may have the same token.
-func Token(token string) WatchOption { return func(w *Watch) { w.token = token } }
+func Token(token string) WatchOption {
+	return func(o *watchOptions) { o.token, o.hasToken = token, true }
+}
 
 // Merge drops an event that equals one that is still queued: enough for a
 // reader that looks at the store again after each event.
-func Merge() WatchOption { return func(w *Watch) { w.queued = make(map[Event]struct{}) } }
+func Merge() WatchOption { return func(o *watchOptions) { o.merge = true } }
 
 // Limit sets how many events may be queued; 65536 by default.
-func Limit(n int) WatchOption { return func(w *Watch) { w.limit = n } }
+func Limit(n int) WatchOption { return func(o *watchOptions) { o.limit = n } }
 
 // Depth restricts the watch to n levels below its path; 0 is the node itself. It
 // needs a store with FeatureWatchDepth (Xen 4.22); others answer with an error.
-func Depth(n int) WatchOption { return func(w *Watch) { w.depth = strconv.Itoa(n) } }
+func Depth(n int) WatchOption { return func(o *watchOptions) { o.depth = strconv.Itoa(n) } }
 
-// Watch is a subscription to the changes of a node and all below it. Events are
+// Watch is a subscription to the changes of nodes and all below them. Events are
 // kept in order. Nothing is lost: a reader who falls behind by more than the
 // limit finds the watch ended with ErrOverflow, after the events until then.
 type Watch struct {
 	c     *Client
 	path  string
-	token string // the caller's
-	id    string // the one that travels, unique in this client
-	depth string
 	limit int
-	sess  *session // where it is set; guarded by the client's mutex
+	gone  bool // takes no more paths; guarded by the client's mutex
 
 	mu     sync.Mutex
 	queue  []Event
@@ -63,40 +69,76 @@ type Watch struct {
 	events chan Event
 }
 
+// subscription is one path of a watch, as the store knows it.
+type subscription struct {
+	w     *Watch
+	path  string
+	token string // the caller's
+	id    string // the token that travels, unique in this client
+	depth string
+	sess  *session // where it is set; guarded by the client's mutex
+}
+
 // Watch subscribes to path, which may also be @introduceDomain or
 // @releaseDomain. The first event comes at once and names path itself. ctx
 // governs the subscribing only; Close ends the watch.
 func (c *Client) Watch(ctx context.Context, path string, opts ...WatchOption) (*Watch, error) {
+	o := watchOptions{limit: 1 << 16}
+	for _, f := range opts {
+		f(&o)
+	}
 	w := &Watch{
-		c: c, path: path, token: path, limit: 1 << 16,
+		c: c, path: path, limit: o.limit,
 		wake: make(chan struct{}, 1), quit: make(chan struct{}),
 		done: make(chan struct{}), events: make(chan Event),
 	}
-	for _, o := range opts {
-		o(w)
-	}
-	r := w.request()
-	cl, s, err := c.subscribe(ctx, w)
-	if err != nil {
-		return nil, r.fail(err)
+	if o.merge {
+		w.queued = make(map[Event]struct{})
 	}
 	go w.pump()
-	if _, err := s.wait(ctx, r, cl, func(_ []byte, err error) {
-		if err == nil {
-			s.post(w.unwatch())
-		}
-	}); err != nil {
-		if now, was := c.forget(w); was && now != s {
-			now.post(w.unwatch()) // redialling has just set it again
-		}
+	if err := w.Add(ctx, path, opts...); err != nil {
 		w.stop()
 		return nil, err
 	}
 	return w, nil
 }
 
-// subscribe registers w and queues its request, on the same session.
-func (c *Client) subscribe(ctx context.Context, w *Watch) (*call, *session, error) {
+// Add subscribes w to another path, so that the events of both come in the
+// order in which the store sent them. Of the options only Token and Depth count.
+func (w *Watch) Add(ctx context.Context, path string, opts ...WatchOption) error {
+	var o watchOptions
+	for _, f := range opts {
+		f(&o)
+	}
+	sub := &subscription{w: w, path: path, token: path, depth: o.depth}
+	if o.hasToken {
+		sub.token = o.token
+	}
+	cl, s, err := w.c.subscribe(ctx, sub)
+	r := sub.request()
+	if err != nil {
+		return r.fail(err)
+	}
+	_, err = s.wait(ctx, r, cl, func(_ []byte, err error) {
+		if err == nil {
+			s.post(sub.unwatch())
+		}
+	})
+	if err != nil {
+		w.c.mu.Lock()
+		_, was := w.c.watches[sub.id]
+		now := sub.sess
+		delete(w.c.watches, sub.id)
+		w.c.mu.Unlock()
+		if was && now != s {
+			now.post(sub.unwatch()) // redialling has just set it again
+		}
+	}
+	return err
+}
+
+// subscribe registers sub and queues its request, on the same session.
+func (c *Client) subscribe(ctx context.Context, sub *subscription) (*call, *session, error) {
 	for {
 		s, err := c.session(ctx)
 		if err != nil {
@@ -107,13 +149,17 @@ func (c *Client) subscribe(ctx context.Context, w *Watch) (*call, *session, erro
 			c.mu.Unlock()
 			continue // just redialled
 		}
+		if sub.w.gone {
+			c.mu.Unlock()
+			return nil, nil, fmt.Errorf("watch has ended: %w", ErrClosed)
+		}
 		c.tokens++
-		w.id = strconv.FormatUint(c.tokens, 10)
+		sub.id = strconv.FormatUint(c.tokens, 10)
 		cl := getCall()
-		err = s.start(w.request(), cl)
+		err = s.start(sub.request(), cl)
 		if err == nil {
-			w.sess = s
-			c.watches[w.id] = w
+			sub.sess = s
+			c.watches[sub.id] = sub
 		}
 		c.mu.Unlock()
 		if err != nil {
@@ -123,32 +169,35 @@ func (c *Client) subscribe(ctx context.Context, w *Watch) (*call, *session, erro
 	}
 }
 
-// forget takes w off the client's list and reports where it was set.
-func (c *Client) forget(w *Watch) (s *session, was bool) {
+// unwatch takes all subscriptions of w off the client's list and off the store.
+// It does not wait for the store.
+func (c *Client) unwatch(w *Watch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, was = c.watches[w.id]
-	delete(c.watches, w.id)
-	return w.sess, was
+	w.gone = true
+	for id, sub := range c.watches {
+		if sub.w == w {
+			delete(c.watches, id)
+			sub.sess.post(sub.unwatch())
+		}
+	}
 }
 
 // event routes an event of the current session. Events of a watch that was
 // closed just now are dropped.
 func (c *Client) event(path, id string) {
 	c.mu.Lock()
-	w := c.watches[id]
+	sub := c.watches[id]
 	c.mu.Unlock()
-	if w != nil && !w.push(Event{Path: path, Token: w.token}) {
-		if s, was := c.forget(w); was {
-			s.post(w.unwatch())
-		}
+	if sub != nil && !sub.w.push(Event{Path: path, Token: sub.token}) {
+		c.unwatch(sub.w)
 	}
 }
 
 // Events returns the channel of events. It is closed when the watch ends.
 func (w *Watch) Events() <-chan Event { return w.events }
 
-// Path returns what is watched.
+// Path returns what was watched first.
 func (w *Watch) Path() string { return w.path }
 
 // Err returns why the watch ended by itself: ErrOverflow, the loss of the
@@ -163,32 +212,29 @@ func (w *Watch) Err() error {
 // Close ends the watch and its channel, dropping queued events. It does not wait
 // for the store and may be called twice.
 func (w *Watch) Close() error {
-	if s, was := w.c.forget(w); was {
-		s.post(w.unwatch())
-	}
+	w.c.unwatch(w)
 	w.stop()
 	return nil
 }
 
-func (w *Watch) request() *request {
-	r := &request{op: wire.OpWatch, path: w.path, body: w.id + "\x00"}
-	if w.depth != "" {
-		r.body += w.depth + "\x00"
+func (sub *subscription) request() *request {
+	r := &request{op: wire.OpWatch, path: sub.path, body: sub.id + "\x00"}
+	if sub.depth != "" {
+		r.body += sub.depth + "\x00"
 	}
 	return r
 }
 
-func (w *Watch) unwatch() *request {
-	return &request{op: wire.OpUnwatch, path: w.path, body: w.id + "\x00"}
+func (sub *subscription) unwatch() *request {
+	return &request{op: wire.OpUnwatch, path: sub.path, body: sub.id + "\x00"}
 }
 
-// restarted sees the reply to setting w again on a new connection.
-func (w *Watch) restarted(_ []byte, err error) {
-	if err == nil {
-		return
+// restarted sees the reply to setting sub again on a new connection.
+func (sub *subscription) restarted(_ []byte, err error) {
+	if err != nil {
+		sub.w.c.unwatch(sub.w)
+		sub.w.end(&Error{wire.OpWatch, sub.path, fmt.Errorf("after reconnecting: %w", err)})
 	}
-	w.c.forget(w)
-	w.end(&Error{wire.OpWatch, w.path, fmt.Errorf("after reconnecting: %w", err)})
 }
 
 // push queues e without blocking. It reports false when the queue is full, which

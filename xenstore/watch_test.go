@@ -200,3 +200,27 @@ func TestAwait(t *testing.T) {
 		t.Errorf("Await = %q, %v", v, err)
 	}
 }
+
+// Events of several paths on one watch keep the store's order.
+func TestWatchSeveralPaths(t *testing.T) {
+	_, c := newStore(t)
+	ctx := testContext(t)
+	w, err := c.Watch(ctx, "/a")
+	must(t, err)
+	defer w.Close()
+	must(t, w.Add(ctx, "/b", xenstore.Token("b")))
+	next(t, w)
+	next(t, w)
+	for range 20 {
+		must(t, c.Write(ctx, "/b", ""))
+		must(t, c.Write(ctx, "/a", ""))
+		if e := next(t, w); e.Token != "b" {
+			t.Fatalf("event %+v, want /b first", e)
+		}
+		next(t, w)
+	}
+	w.Close()
+	if err := w.Add(ctx, "/c"); !errors.Is(err, xenstore.ErrClosed) {
+		t.Errorf("Add to a closed watch: %v", err)
+	}
+}
