@@ -29,6 +29,9 @@ func (r *Reply) Value() (string, error) { return string(r.payload), r.err }
 // reply is an error here (E2BIG); List copes with it.
 func (r *Reply) Names() ([]string, error) { return wire.Strings(r.payload), r.err }
 
+// Payload returns the reply as it came.
+func (r *Reply) Payload() ([]byte, error) { return r.payload, r.err }
+
 var errNotSent = errors.New("batch was not sent")
 
 func (b *Batch) add(r request, reply *Reply) *Reply {
@@ -62,6 +65,12 @@ func (b *Batch) Read(path string) *Reply {
 // List adds a List. Its failure is found in the reply only.
 func (b *Batch) List(path string) *Reply {
 	return b.add(request{op: wire.OpDirectory, path: path}, &Reply{err: errNotSent})
+}
+
+// Do adds a request whose payload the caller encoded. Its failure is found in
+// the reply only.
+func (b *Batch) Do(op wire.Op, payload []byte) *Reply {
+	return b.add(request{op: op, body: string(payload), raw: true}, &Reply{err: errNotSent})
 }
 
 // sendWindow bounds how many requests of one batch are under way.

@@ -20,11 +20,14 @@ type endpoint struct {
 
 // places returns where libxenstore looks: $XENSTORED_PATH alone, or the socket in
 // $XENSTORED_RUNDIR (by default /run/xenstored) and then the kernel's device.
-func places(getenv func(string) string) []string {
+func places(getenv func(string) string, noDevice bool) []string {
 	if p := getenv("XENSTORED_PATH"); p != "" {
 		return []string{p}
 	}
 	devices := []string{"/dev/xen/xenbus", "/proc/xen/xenbus"}
+	if noDevice {
+		devices = nil
+	}
 	if dir := getenv("XENSTORED_RUNDIR"); dir != "" {
 		return append([]string{dir + "/socket"}, devices...)
 	}
@@ -42,7 +45,7 @@ func (o *options) open(ctx context.Context) (endpoint, error) {
 	}
 	paths := o.paths
 	if len(paths) == 0 {
-		paths = places(os.Getenv)
+		paths = places(os.Getenv, o.noDevice)
 	}
 	var errs []error
 	for _, p := range paths {

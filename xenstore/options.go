@@ -12,6 +12,7 @@ type options struct {
 	paths     []string
 	dial      func(context.Context) (net.Conn, error)
 	conn      net.Conn
+	noDevice  bool
 	wait      bool
 	reconnect func(error)
 	retries   int
@@ -19,6 +20,9 @@ type options struct {
 
 // WithPath connects to the socket or device at path instead of the usual places.
 func WithPath(path string) Option { return func(o *options) { o.paths = []string{path} } }
+
+// WithSocketOnly leaves the kernel's device out of the usual places.
+func WithSocketOnly() Option { return func(o *options) { o.noDevice = true } }
 
 // WithConn speaks the protocol over c, which the client then owns.
 func WithConn(c net.Conn) Option { return func(o *options) { o.conn = c } }
