@@ -50,7 +50,7 @@ func newApp() *cli.App {
 		},
 		Commands: []*cli.Command{
 			upCommand(), downCommand(), statusCommand(),
-			runCommand(), sshCommand(), cpCommand(), consoleCommand(), demoCommand(), testCommand(),
+			runCommand(), sshCommand(), cpCommand(), consoleCommand(), demoCommand(), testCommand(), benchCommand(),
 		},
 		HideHelpCommand: true,
 		ExitErrHandler:  func(*cli.Context, error) {}, // main's work
