@@ -6,8 +6,8 @@ import (
 	"goxl/xenctrl/abi"
 )
 
-// VCPUInfo returns what Xen tells about one vcpu; syscall.ESRCH when the domain
-// or the vcpu does not exist.
+// VCPUInfo returns what Xen tells about one vcpu; ErrNoDomain when the domain
+// does not exist, syscall.EINVAL when it has no such vcpu.
 func (h *Handle) VCPUInfo(id DomID, vcpu uint32) (VCPUInfo, error) {
 	const op = "get vcpu info"
 	c, err := h.begin(0)

@@ -71,7 +71,8 @@ func (c *Conn) ioctl(op string, req uintptr, arg unsafe.Pointer) (int, error) {
 	return int(ret), nil
 }
 
-// BindInterdomain connects a new port of ours to an unbound port of dom.
+// BindInterdomain connects a new port of ours to an unbound port of dom. The new
+// port has an event at once, since one may have been sent before.
 func (c *Conn) BindInterdomain(dom DomID, remote Port) (Port, error) {
 	arg := struct{ dom, port uint32 }{uint32(dom), uint32(remote)}
 	n, err := c.ioctl(fmt.Sprintf("bind to port %d of domain %d", remote, dom), ioctlBindInterdomain, unsafe.Pointer(&arg))

@@ -131,7 +131,7 @@ func (m *Machine) translate(id abi.DomID, f abi.GFN, write bool) (uint64, error)
 		return 0, syscall.EINVAL
 	}
 	if write && d.tables[mfn] != 0 {
-		return 0, syscall.EINVAL // a page table
+		return 0, syscall.EBUSY // a page table
 	}
 	return mfn, nil
 }

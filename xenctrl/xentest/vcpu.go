@@ -66,7 +66,7 @@ func (d *domain) checkContext(b []byte) error {
 func (m *Machine) vcpuInfo(d *domain, c *domctlCall) error {
 	n := le.Uint32(c.u)
 	if int(n) >= len(d.vcpus) {
-		return syscall.ESRCH
+		return syscall.EINVAL
 	}
 	v := &d.vcpus[n]
 	c.u[4], c.u[5], c.u[6] = 0, 0, 0
