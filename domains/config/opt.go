@@ -3,8 +3,8 @@ package config
 import "fmt"
 
 // Opt is a value that may be absent. The zero Opt is absent. libxl keeps "not
-// given" apart from 0 and from the empty string, and so must we: an absent member
-// is left out of the JSON and filled in by SetDefaults.
+// given" apart from 0 and from the empty string, and so must we: an absent member is
+// left out of the JSON, and chosen when the guest is made.
 type Opt[T comparable] struct {
 	value T
 	set   bool

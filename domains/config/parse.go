@@ -19,7 +19,7 @@ type Options struct {
 	Overrides []string
 
 	// Rand is where a UUID comes from if the file has none. If it is nil, the UUID
-	// stays zero; SetDefaults will ask for one.
+	// stays zero.
 	Rand io.Reader
 }
 
@@ -43,7 +43,7 @@ func (h Host) maxNodes() int { return max(h.MaxNodes, 1) }
 // Parse reads an xl.cfg file. The name is only used in messages.
 //
 // The Spec holds what was asked for and nothing more, as `xl -N create` shows it;
-// [Spec.SetDefaults] fills in the rest. The warnings are in the order in which xl
+// the rest is chosen when the guest is made. The warnings are in the order in which xl
 // prints them, also those that led up to an error; among them are our own, for
 // keys that have no effect. An error is always an *[Error].
 func Parse(name string, src []byte, opts Options) (*Spec, []Warning, error) {

@@ -5,7 +5,7 @@ import "goxl/xenctrl/abi"
 // Spec is everything that is asked for of one guest. It holds the members of
 // libxl_domain_config, in its order; the xl tags carry the names that libxl uses
 // in JSON and, as since=, the release that introduced a member. Members that were
-// not asked for are absent: [Spec.SetDefaults] fills them in.
+// not asked for are absent; package domains chooses for them when a guest is made.
 //
 // Source: tools/libs/light/libxl_types.idl, stable-4.14 to stable-4.22.
 type Spec struct {
