@@ -153,7 +153,7 @@ func (rec record) alive() bool {
 	return !rec.Kept && rec.Owner.alive()
 }
 
-// end kills the lab's machines and forgets it.
+// end kills the lab's machines, waits until they are gone and forgets the lab.
 func (r *registry) end(rec record) error {
 	for _, h := range rec.Hosts {
 		if !h.QEMU.alive() {
@@ -161,6 +161,14 @@ func (r *registry) end(rec record) error {
 		}
 		if err := syscall.Kill(h.QEMU.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("end host %d of lab %s: %w", h.Number, rec.Name, err)
+		}
+	}
+	for _, h := range rec.Hosts {
+		for tries := 0; h.QEMU.alive(); tries++ {
+			if tries == 500 {
+				return fmt.Errorf("end host %d of lab %s: process %d is still there 10 s after SIGKILL", h.Number, rec.Name, h.QEMU.PID)
+			}
+			time.Sleep(20 * time.Millisecond)
 		}
 	}
 	return os.RemoveAll(filepath.Join(r.dir, rec.Name))

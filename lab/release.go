@@ -44,6 +44,6 @@ func (r Release) packages() []string {
 		"xen-utils-" + r.Xen, "xen-utils-common", "xenstore-utils", "xen-hypervisor-" + r.Xen + "-amd64",
 		emulator, "linux-image-amd64", "openssh-server", "busybox-static",
 		"iproute2", "bridge-utils", "iputils-ping", "socat", "strace", "kmod",
-		"procps", "psmisc", "python3", "ethtool", "e2fsprogs",
+		"procps", "psmisc", "python3", "ethtool", "e2fsprogs", "fdisk", "qemu-utils", "tcpdump",
 	}
 }
