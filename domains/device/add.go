@@ -90,6 +90,13 @@ type writeOptions struct {
 // touched in libxl's order, since in that order their watchers hear of them.
 func (s *Set) write(ctx context.Context, dev Device, n nodes, o writeOptions) error {
 	err := s.Store.Update(ctx, func(tx *xenstore.Tx) error {
+		guest, err := tx.Exists(ctx, fmt.Sprintf("/libxl/%d", dev.Dom))
+		if err == nil && !guest {
+			return ErrNoGuest // destroyed meanwhile: nodes would stay for ever
+		}
+		if err != nil {
+			return err
+		}
 		there, err := tx.Exists(ctx, dev.LibxlPath())
 		if err != nil {
 			return err

@@ -78,10 +78,14 @@ type COLODisk struct {
 var (
 	// ErrExists: the guest has a device of this kind and id already.
 	ErrExists = errors.New("device exists already")
+	// ErrNoGuest: there is no guest with that domain id.
+	ErrNoGuest = errors.New("no such guest")
 	// ErrNotFound: the guest has no such device.
 	ErrNotFound = errors.New("no such device")
 	// ErrTarget: the file or device behind a disk is missing or of the wrong kind.
 	ErrTarget = errors.New("disk target cannot be used")
+	// ErrNoModel: the device needs a QEMU process and the guest has none.
+	ErrNoModel = errors.New("guest has no device model (QEMU)")
 	// ErrTimeout: a backend or frontend did not do its part in time.
 	ErrTimeout = errors.New("timed out")
 )

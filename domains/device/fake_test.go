@@ -50,8 +50,9 @@ echo "$0 $*" >> `+w.dir+`/ran`)
 		Store: w.store, Host: host.New(p), Layout: LayoutOf(17),
 		Timeouts: Timeouts{Attach: time.Second, Detach: time.Second, QEMU: 50 * time.Millisecond},
 	})
+	w.must(w.store.Write(t.Context(), "/libxl/5/type", "pvh")) // as every guest has
 	read5 := []wire.Perm{{Access: wire.None, Dom: 0}, {Access: wire.Read, Dom: 5}}
-	for _, path := range []string{"/local/domain/5", "/local/domain/5/device", "/libxl/5", "/libxl/5/device"} {
+	for _, path := range []string{"/local/domain/5", "/local/domain/5/device", "/libxl/5/device"} {
 		w.must(w.store.Mkdir(t.Context(), path))
 	}
 	for _, path := range []string{"/local/domain/5", "/local/domain/5/device"} {

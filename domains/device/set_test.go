@@ -305,6 +305,29 @@ func TestQEMUDeviceOfAPausedGuest(t *testing.T) {
 	}
 }
 
+func TestAddToNobody(t *testing.T) {
+	w := newWorld(t, &fakeBackend{})
+	before := w.srv.Paths()
+	if _, err := w.set.AddNIC(t.Context(), 6, &NIC{}, AddOptions{Type: PVH}); !errors.Is(err, ErrNoGuest) {
+		t.Errorf("error %v", err)
+	}
+	if diff := cmp.Diff(before, w.srv.Paths()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestQDiskNeedsAModel(t *testing.T) {
+	w := newWorld(t, nil)
+	d := Disk{VDev: "xvdb", Target: "/x.qcow2", Format: FormatQCow2, Backend: BackendQDisk}
+	o := AddOptions{Type: PVH, Running: true}
+	if _, err := w.set.AddDisk(t.Context(), 5, &d, o); !errors.Is(err, ErrNoModel) || len(w.left()) > 0 {
+		t.Errorf("without a device model: %v", err)
+	}
+	w.must(w.store.Write(t.Context(), "/local/domain/5/image/device-model-pid", "1234"))
+	_, err := w.set.AddDisk(t.Context(), 5, &d, o)
+	w.must(err)
+}
+
 func TestListsAndRemoveAll(t *testing.T) {
 	w := newWorld(t, &fakeBackend{})
 	ctx := t.Context()

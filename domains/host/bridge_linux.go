@@ -110,10 +110,10 @@ func (h *Host) LeaveBridge(dev string) error {
 		return fmt.Errorf("interface %s: %w", dev, err)
 	}
 	err = netlink.LinkSetDown(link)
-	if link.Attrs().MasterIndex != 0 {
-		err = errors.Join(err, netlink.LinkSetNoMaster(link))
+	if err == nil && link.Attrs().MasterIndex != 0 {
+		err = netlink.LinkSetNoMaster(link)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, unix.ENODEV) { // its driver may remove it right now
 		return fmt.Errorf("interface %s: leave its bridge: %w", dev, err)
 	}
 	return nil
