@@ -20,7 +20,8 @@ import (
 // driverNode matches what the guest's and our drivers wrote in a recorded dump.
 var driverNode = regexp.MustCompile(`/(feature-[a-z0-9-]+|discard-(alignment|granularity|secure)|info|max-ring-page-order|` +
 	`multi-queue-[a-z-]+|physical-sector-size|sectors|sector-size|event-channel(-[rt]x)?|([rt]x-)?ring-ref|` +
-	`request-rx-copy|xdp-headroom|node|physical-device|physical-device-path)$`)
+	`request-rx-copy|xdp-headroom|node|physical-device|physical-device-path|versions|max-rings|page-g?ref|` +
+	`request-abs-pointer)$`)
 
 // recorded returns a dump in testdata without what drivers and scripts wrote.
 func recorded(t *testing.T, name string) []string {
@@ -47,7 +48,7 @@ func (w *world) dump() []string {
 	var lines []string
 	for _, p := range w.srv.Paths() {
 		if !strings.HasPrefix(p, "/libxl/5/device/") && !strings.HasPrefix(p, "/local/domain/5/device/") &&
-			!strings.HasPrefix(p, "/local/domain/5/console") && !regexp.MustCompile("^/local/domain/0/backend/[a-z]+/5").MatchString(p) {
+			!strings.HasPrefix(p, "/local/domain/5/console") && !regexp.MustCompile("^/local/domain/0/backend/[a-z0-9_]+/5").MatchString(p) {
 			continue
 		}
 		v, err := w.store.Read(w.Context(), p)
@@ -90,6 +91,41 @@ func TestNodesAreThoseOfXL(t *testing.T) {
 		want[i] = strings.Replace(want[i], `local/domain/5/device/vbd/51744/state = "2"`, `local/domain/5/device/vbd/51744/state = "1"`, 1)
 	}
 	want = slices.DeleteFunc(want, func(l string) bool { return strings.Contains(l, `vbd/5/51744/hotplug-status`) })
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("nodes differ from the genuine ones (-xl +ours):\n%s", diff)
+	}
+}
+
+func TestNodesForQEMUAreThoseOfXL(t *testing.T) {
+	w := newWorld(t, nil)
+	ctx := t.Context()
+	_, err := w.set.AddDisk(ctx, 5, &Disk{VDev: "xvda", Target: "/tmp/device-q.qcow2", Format: FormatQCow2, Backend: BackendQDisk, Writable: true}, AddOptions{Type: PVH})
+	w.must(err)
+	_, err = w.set.AddVFB(ctx, 5, &VFB{})
+	w.must(err)
+	_, err = w.set.AddVKB(ctx, 5, &VKB{})
+	w.must(err)
+	_, err = w.set.AddChannel(ctx, 5, &Channel{DevID: 1, Name: "org.b", Connection: "socket", Path: "/tmp/device-chan"})
+	w.must(err)
+	_, err = w.set.AddP9(ctx, 5, &P9{Tag: "t", Path: "/tmp", SecurityModel: "none"})
+	w.must(err)
+
+	got := slices.DeleteFunc(w.dump(), func(l string) bool { // no primary console here
+		return strings.HasPrefix(l, "/libxl/5/device/console =") || strings.HasPrefix(l, "/local/domain/0/backend/console/5 =")
+	})
+	state := regexp.MustCompile(`/state = "[24]"`)
+	var want []string
+	for _, l := range recorded(t, "xl-4.17-qemu.txt") {
+		path, _, _ := strings.Cut(l, " ")
+		switch { // what QEMU and the guest's drivers added
+		case strings.HasSuffix(path, "/hotplug-status"), strings.HasSuffix(path, "/console/1/port"),
+			strings.HasSuffix(path, "device/vfb/0/protocol"):
+			continue
+		}
+		want = append(want, state.ReplaceAllString(l, `/state = "1"`))
+	}
 	slices.Sort(want)
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
