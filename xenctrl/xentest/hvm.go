@@ -26,7 +26,7 @@ func recordSize(typ uint16, v abi.Version) (int, bool) {
 	case recCPU:
 		return 1032, true
 	case recLAPIC:
-		if v.AtLeast(4, 19) {
+		if v.AtLeast(4, 18) {
 			return 32, true
 		}
 		return 24, true
