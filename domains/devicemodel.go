@@ -9,8 +9,49 @@ import (
 	"strings"
 	"syscall"
 
+	"goxl/domains/config"
+	"goxl/domains/device"
 	"goxl/xenctrl/abi"
 )
+
+// needsQEMU names what of a PV or PVH guest only a QEMU process can serve; ""
+// when it needs none (libxl__need_xenpv_qemu).
+func (c *creation) needsQEMU() string {
+	s := c.spec
+	for _, d := range c.disks {
+		if d.Backend == device.BackendQDisk && d.BackendDom == 0 {
+			return fmt.Sprintf("disk %s (format %s)", d.VDev, d.Format)
+		}
+	}
+	for i := range s.VKBs {
+		if s.VKBs[i].BackendType != config.VKBLinux {
+			return "the keyboard (vkb=)"
+		}
+	}
+	for i := range s.P9s {
+		if s.P9s[i].Type != config.P9Xen9pfsd {
+			return "the shared directory (p9=)"
+		}
+	}
+	switch {
+	case len(s.VFBs) > 0:
+		return "the screen (vfb=)"
+	case len(s.Channels) > 0:
+		return "the channel (channel=)"
+	}
+	return ""
+}
+
+// startDeviceModel starts the guest's QEMU, if it needs one.
+func (c *creation) startDeviceModel(context.Context) error {
+	what := c.needsQEMU()
+	if what == "" {
+		return nil
+	}
+	return &Error{Kind: Unsupported, Op: c.op, Dom: c.id,
+		Err:  fmt.Errorf("%s needs a QEMU process, which is not started yet: %w", what, errors.ErrUnsupported),
+		Hint: "use raw disks, or create the guest with the genuine xl"}
+}
 
 // resumeDeviceModel lets the device model of an HVM guest run.
 func (m *Manager) resumeDeviceModel(_ context.Context, id abi.DomID) error {

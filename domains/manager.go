@@ -9,18 +9,21 @@ import (
 
 	"go.uber.org/zap"
 
+	"goxl/domains/config"
 	"goxl/domains/device"
 	"goxl/domains/host"
+	"goxl/domains/image/cache"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
 )
 
 // Options say how to open a Manager. The zero value opens the host's own Xen
-// and xenstore.
+// and xenstore, and uses the built-in defaults of xl.conf.
 type Options struct {
-	Logger *zap.Logger // nil is silent
-	Paths  Paths       // where the toolstack keeps its files
+	Logger *zap.Logger  // nil is silent
+	Conf   *config.Conf // xl.conf; nil means its defaults
+	Paths  Paths        // where the toolstack keeps its files
 
 	// Xen and Store are used instead of the host's own when set. They stay the
 	// caller's to close.
@@ -37,11 +40,13 @@ type Options struct {
 // methods are safe for concurrent use.
 type Manager struct {
 	logger  *zap.Logger
+	conf    *config.Conf
 	paths   Paths
 	xen     *xenctrl.Handle
 	store   *xenstore.Client
 	host    *host.Host
 	devices *device.Set
+	kernels *cache.Cache
 	reuse   time.Duration // how long a domain id rests
 	close   []func() error
 }
@@ -49,7 +54,7 @@ type Manager struct {
 // Open connects to Xen and to xenstore. It waits for a xenstore daemon that is
 // still starting until ctx ends.
 func Open(ctx context.Context, o Options) (_ *Manager, err error) {
-	m := &Manager{logger: o.Logger, xen: o.Xen, store: o.Store, host: o.Host}
+	m := &Manager{logger: o.Logger, conf: o.Conf, xen: o.Xen, store: o.Store, host: o.Host}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.Close())
@@ -57,6 +62,9 @@ func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 	}()
 	if m.logger == nil {
 		m.logger = zap.NewNop()
+	}
+	if m.conf == nil {
+		m.conf = config.DefaultConf()
 	}
 	if m.host == nil {
 		m.host = host.New(host.DefaultPaths())
@@ -76,8 +84,18 @@ func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 	}
 	v := m.xen.Version()
 	m.paths = o.Paths.orDefault(m.host.Lib, fmt.Sprintf("%d.%d", v.Major, v.Minor))
+	m.kernels = cache.New(m.cacheOptions())
+	m.close = append(m.close, m.kernels.Close)
 	m.devices = device.New(device.Options{Store: m.store, Host: m.host, Layout: device.LayoutOf(v.Minor), Log: m.logger, State: m.guestState})
 	return m, nil
+}
+
+func (m *Manager) cacheOptions() cache.Options {
+	o := cache.Options{Dir: m.paths.KernelCache, Report: func(err error) { m.logger.Warn("kernel cache not used", zap.Error(err)) }}
+	if o.Dir == "off" {
+		o.Dir = ""
+	}
+	return o
 }
 
 // Xen returns the hypervisor handle, for what needs no knowledge of domains. It is

@@ -20,12 +20,16 @@ type Paths struct {
 	// Debian, else /usr/libexec/xen/bin or /usr/lib/xen/bin.
 	LibExec string
 	Own     string // our private run time state: /run/goxl
+	// KernelCache keeps unpacked kernels: /var/cache/goxl/kernels. "off" does
+	// without.
+	KernelCache string
 }
 
 // orDefault fills in what is empty. Release is Xen's, as in "4.17".
 func (p Paths) orDefault(lib, release string) Paths {
 	p.Dump = cmp.Or(p.Dump, filepath.Join(lib, "dump"))
 	p.Own = cmp.Or(p.Own, "/run/goxl")
+	p.KernelCache = cmp.Or(p.KernelCache, "/var/cache/goxl/kernels")
 	if p.LibExec == "" {
 		p.LibExec = firstDir("/usr/lib/xen-"+release+"/bin", "/usr/libexec/xen/bin", "/usr/lib/xen/bin")
 	}

@@ -1,0 +1,139 @@
+package domains
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"goxl/domains/config"
+	"goxl/domains/policy"
+	"goxl/xenctrl/abi"
+)
+
+// neededMemory is how much free memory the host must have for a guest with all
+// defaults filled in.
+func neededMemory(b *config.BuildInfo) abi.KiB {
+	return policy.NeedMemory(policy.Memory{Target: b.TargetMem.Value(), Paging: b.ShadowMem.Value(),
+		IOMMU: b.IOMMUMem.Value(), Container: b.Type != config.TypePV})
+}
+
+// freeMemory is what Xen has to give, including pages that are still scrubbed.
+func (m *Manager) freeMemory() (abi.KiB, error) {
+	p, err := m.xen.PhysInfo()
+	if err != nil {
+		return 0, m.hyper(0, "look at the host's memory", err)
+	}
+	return (p.FreePages + p.ScrubPages).KiB(), nil
+}
+
+// makeRoom sees to it that need is free, by making domain 0 smaller, as long as
+// that gets somewhere: xl's rules (freemem in xl_vmcontrol.c).
+func (m *Manager) makeRoom(ctx context.Context, name string, need abi.KiB) error {
+	credit := freeCredit
+	for {
+		free, err := m.freeMemory()
+		if err != nil {
+			return err
+		}
+		if free >= need {
+			return nil
+		}
+		if credit <= 0 {
+			return m.shortage(ctx, name, need, free)
+		}
+		short := need - free
+		err = m.setTarget(ctx, 0, func(current, _ abi.KiB) abi.KiB { return current - min(current, short) }, false)
+		if err != nil {
+			if errors.Is(err, OutOfRange) {
+				return m.shortage(ctx, name, need, free)
+			}
+			return err
+		}
+		start := time.Now()
+		if err := m.waitForDom0(ctx); err != nil {
+			if ctx.Err() != nil {
+				return fail(Interrupted, 0, "free memory for "+name, context.Cause(ctx))
+			}
+			return m.shortage(ctx, name, need, free)
+		}
+		credit -= time.Since(start).Truncate(time.Second)
+	}
+}
+
+var errNoProgress = errors.New("domain 0 does not get smaller")
+
+// waitForDom0 waits until domain 0 is as small as its target, as long as it
+// shrinks (libxl_wait_for_memory_target).
+func (m *Manager) waitForDom0(ctx context.Context) error {
+	target, _, err := m.dom0Memory(ctx)
+	if err != nil {
+		return err
+	}
+	patience, last := freeProgress, ^abi.KiB(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(freeRetry):
+		}
+		d, err := m.info(0)
+		if err != nil {
+			return err
+		}
+		now := d.Current + d.Outstanding
+		switch {
+		case now <= target:
+			return nil
+		case now > last:
+			return errNoProgress
+		case now == last:
+			patience -= freeRetry
+		}
+		if last = now; patience <= 0 {
+			return errNoProgress
+		}
+	}
+}
+
+// shortage is the error for too little memory, with who could give some.
+func (m *Manager) shortage(ctx context.Context, name string, need, free abi.KiB) error {
+	s := &Shortage{Need: need, Free: free}
+	list, err := m.List(ctx)
+	if err != nil {
+		list = nil // the numbers alone are worth saying
+	}
+	for _, d := range list {
+		least := policy.MinDom0
+		if d.ID != 0 {
+			least = d.Current / 2 // a guess: no kernel tells how small it can get
+		}
+		if d.Current <= least+1024 || d.Dying {
+			continue
+		}
+		g := Giver{ID: d.ID, Name: d.Name, Has: d.Current, Spare: d.Current - least}
+		give := min(g.Spare, need-free)
+		g.Advice = fmt.Sprintf("xl mem-set %d %dm", d.ID, (d.Current-give)/1024)
+		s.Givers = append(s.Givers, g)
+	}
+	return &Error{Kind: NoMemory, Op: "create " + name, Err: s}
+}
+
+// dom0MemOption finds a fixed size of domain 0 in Xen's command line, as xl does.
+var dom0MemOption = regexp.MustCompile(`(^| )dom0_mem=((|min:|max:)(-?[0-9]+[bBkKmMgGtT]?|(-?[0-9]+[bBkKmMgGtT]?\+)?[0-9]{1,2}%),?)+($| )`)
+
+// autoballoon reports whether domain 0 may be made smaller for a new guest.
+func (m *Manager) autoballoon() (bool, error) {
+	switch m.conf.Autoballoon {
+	case config.True:
+		return true, nil
+	case config.False:
+		return false, nil
+	}
+	cmd, err := m.xen.CommandLine()
+	if err != nil {
+		return false, m.hyper(0, "read Xen's command line", err)
+	}
+	return !dom0MemOption.MatchString(cmd), nil
+}

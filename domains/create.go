@@ -1,0 +1,326 @@
+package domains
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"goxl/domains/build"
+	"goxl/domains/config"
+	"goxl/domains/device"
+	"goxl/domains/undo"
+	"goxl/xenctrl"
+	"goxl/xenctrl/abi"
+	"goxl/xenstore"
+)
+
+// ttyTimeout is how long a console daemon may take to serve a new guest.
+const ttyTimeout = 10 * time.Second
+
+// CreateOptions change how a guest is created. The zero value lets it run.
+type CreateOptions struct {
+	Paused bool // leave it paused
+	// ConsoleReady is called once, when the guest's console can be opened: that
+	// of the boot loader if there is one. It must not block.
+	ConsoleReady func(id abi.DomID)
+	// Timeline, if not nil, records how long each step took.
+	Timeline *Timeline
+}
+
+// Create makes the guest that s describes and starts it. It blocks until the
+// guest's devices are up and its console is served. When it fails, or ctx ends
+// first, nothing is left behind. s is not changed.
+func (m *Manager) Create(ctx context.Context, s *config.Spec, o CreateOptions) (_ abi.DomID, err error) {
+	c, err := m.newCreation(ctx, s, o)
+	if err != nil {
+		return 0, err
+	}
+	defer c.files.Close()
+	defer c.undo.Rollback(ctx, &err)
+	release, err := c.reserveMemory(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	if err := c.makeDomain(ctx); err != nil {
+		return 0, err
+	}
+	alive, stop, err := m.whileAlive(ctx, c.id)
+	if err != nil {
+		return 0, err
+	}
+	defer stop()
+	if err := c.fill(alive); err != nil {
+		if died := errGuestDied(0); errors.As(context.Cause(alive), &died) {
+			return 0, fail(GuestDied, c.id, c.op, errors.Join(died, err))
+		}
+		return 0, err
+	}
+	c.undo.Commit()
+	m.logger.Info("domain created", zap.Uint16("dom", uint16(c.id)), zap.Stringer("uuid", c.spec.CInfo.UUID),
+		zap.String("name", c.spec.CInfo.Name.Value()), zap.Duration("took", time.Since(c.begin)))
+	return c.id, nil
+}
+
+// creation is one guest on its way.
+type creation struct {
+	m     *Manager
+	op    string
+	opts  CreateOptions
+	saved *config.Spec // what will be stored: as given, with what we chose
+	spec  *config.Spec // with all defaults
+	kind  Type
+	begin time.Time
+	undo  undo.Stack
+	id    abi.DomID
+	files bootFiles
+	built *build.Result
+
+	disks    []*device.Disk
+	nics     []*device.NIC
+	channels []device.Channel
+}
+
+// newCreation checks everything that can be checked before anything is made.
+func (m *Manager) newCreation(ctx context.Context, s *config.Spec, o CreateOptions) (*creation, error) {
+	defer o.Timeline.Step("check configuration")()
+	if err := refuse(s); err != nil {
+		return nil, err
+	}
+	c := &creation{m: m, op: "create " + s.CInfo.Name.Value(), opts: o, begin: time.Now(), kind: typeOf(s.CInfo.Type)}
+	c.saved = m.preparedSpec(s)
+	auto, err := m.autoballoon()
+	if err != nil {
+		return nil, err
+	}
+	if auto { // libxl then stores the defaults too: it filled them in to see what the guest needs
+		if err := m.setDefaults(ctx, c.saved); err != nil {
+			return nil, err
+		}
+	}
+	c.spec = cloneSpec(c.saved)
+	if err := m.setDefaults(ctx, c.spec); err != nil {
+		return nil, err
+	}
+	if err := m.checkName(ctx, c.op, abi.DomInvalid, c.spec.CInfo.Name.Value()); err != nil {
+		return nil, err
+	}
+	if err := c.openFiles(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// preparedSpec is a copy of s with what xl sets before it hands a configuration
+// to libxl, and what is therefore part of the stored one.
+func (m *Manager) preparedSpec(s *config.Spec) *config.Spec {
+	s = cloneSpec(s)
+	if s.CInfo.UUID.IsZero() {
+		s.CInfo.UUID = newUUID()
+	}
+	if id := s.CInfo.DomID; id == 0 || id >= uint32(abi.DomFirstReserved) {
+		s.CInfo.DomID = config.AnyDomID
+		if m.conf.RandomDomID {
+			s.CInfo.DomID = config.RandomDomID
+		}
+	}
+	for i := range s.Disks {
+		s.Disks[i].COLO.RestoreEnable = config.False
+	}
+	return s
+}
+
+func newUUID() abi.UUID {
+	var u abi.UUID
+	rand.Read(u[:])                             // never fails
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80 // version 4, variant 1
+	return u
+}
+
+// reserveMemory makes sure that there is enough, by making domain 0 smaller if
+// that is allowed. Then others that do so wait until the returned function is
+// called.
+func (c *creation) reserveMemory(ctx context.Context) (release func(), err error) {
+	defer c.opts.Timeline.Step("free memory")()
+	m, need := c.m, neededMemory(&c.spec.BInfo)
+	auto, err := m.autoballoon()
+	if err != nil {
+		return nil, err
+	}
+	if !auto {
+		free, err := m.freeMemory()
+		if err == nil && free < c.spec.BInfo.TargetMem.Value() {
+			err = m.shortage(ctx, c.spec.CInfo.Name.Value(), need, free)
+		}
+		return func() {}, err
+	}
+	lock, err := m.host.LockXL(ctx)
+	if err != nil {
+		return nil, fail(Locked, 0, c.op, err)
+	}
+	if err := m.makeRoom(ctx, c.spec.CInfo.Name.Value(), need); err != nil {
+		lock.Unlock()
+		return nil, err
+	}
+	return func() { lock.Unlock() }, nil
+}
+
+// makeDomain creates the empty domain and its nodes in xenstore.
+func (c *creation) makeDomain(ctx context.Context) error {
+	end := c.opts.Timeline.Step("create domain")
+	if err := c.createDomain(ctx); err != nil {
+		return err
+	}
+	end()
+	defer c.opts.Timeline.Step("xenstore nodes")()
+	c.undo.Push("add to xenstore", func(ctx context.Context) error { return c.m.removeNodes(ctx, c.id) })
+	nodes := newDomain{id: c.id, uuid: c.spec.CInfo.UUID, name: c.spec.CInfo.Name.Value(), kind: c.kind,
+		suspendCompat: c.spec.CInfo.XendSuspendEvtchnCompat == config.True, driverDomain: c.spec.CInfo.DriverDomain == config.True,
+		xsData: c.spec.CInfo.XSData, platformData: c.spec.CInfo.PlatformData}
+	// Two creations of one name at a time: the second sees the first's node here.
+	if err := c.m.checkName(ctx, c.op, c.id, nodes.name); err != nil {
+		return err
+	}
+	if err := c.m.store.Update(ctx, func(tx *xenstore.Tx) error { return nodes.write(ctx, tx) }); err != nil {
+		return fail(Store, c.id, c.op, err)
+	}
+	return c.noteDeviceModel(ctx)
+}
+
+// noteDeviceModel writes which device model the guest would have.
+func (c *creation) noteDeviceModel(ctx context.Context) error {
+	if err := c.m.store.Write(ctx, libxlPath(c.id)+"/dm-version", c.spec.BInfo.DeviceModelVersion.String()); err != nil {
+		return fail(Store, c.id, c.op, err)
+	}
+	return nil
+}
+
+// createDomain asks Xen for a domain whose id was not in use a moment ago.
+func (c *creation) createDomain(ctx context.Context) error {
+	m := c.m
+	args := m.createArgs(c.spec)
+	for range 64 { // as many ids may be resting; Xen goes through them in turn
+		want, fixed := c.wantedDomID()
+		id, err := m.xen.CreateDomainAs(want, args)
+		switch {
+		case errors.Is(err, xenctrl.ErrExists) && !fixed:
+			continue // a random id that is taken
+		case errors.Is(err, xenctrl.ErrExists):
+			return failf(DomIDTaken, want, c.op, "domain %d exists already", want)
+		case errors.Is(err, xenctrl.ErrNoMemory):
+			free, _ := m.freeMemory()
+			return m.shortage(ctx, c.spec.CInfo.Name.Value(), neededMemory(&c.spec.BInfo), free)
+		case err != nil:
+			return fail(Hypervisor, 0, c.op, err)
+		}
+		recent, err := m.host.IsRecent(id, m.reuse)
+		if err == nil && !recent {
+			c.id = id
+			c.undo.Push("create domain", func(ctx context.Context) error { return m.discard(ctx, id) })
+			return nil
+		}
+		if e := m.xen.DestroyDomain(ctx, id); e != nil {
+			return fail(Hypervisor, id, c.op, errors.Join(err, e))
+		}
+		if err != nil {
+			return fail(Failed, id, c.op, err)
+		}
+		if fixed {
+			return &Error{Kind: DomIDTaken, Op: c.op, Dom: id, Err: fmt.Errorf("domain id %d was in use a moment ago", id),
+				Hint: fmt.Sprintf("try again in %s", m.reuse)}
+		}
+	}
+	return failf(DomIDTaken, 0, c.op, "no domain id found that was not in use a moment ago")
+}
+
+// discard destroys a domain that was never finished, and lets its id rest.
+func (m *Manager) discard(ctx context.Context, id abi.DomID) error {
+	return errors.Join(m.host.MarkRecent(ctx, id, m.reuse), m.xen.DestroyDomain(ctx, id))
+}
+
+// wantedDomID returns the id to ask Xen for; fixed says that no other will do.
+func (c *creation) wantedDomID() (id abi.DomID, fixed bool) {
+	switch want := c.spec.CInfo.DomID; want {
+	case config.AnyDomID:
+		return abi.DomAny, false
+	case config.RandomDomID:
+		var b [2]byte
+		for id == 0 || id >= abi.DomFirstReserved {
+			rand.Read(b[:])
+			id = abi.DomID(b[0]) | abi.DomID(b[1]&0x7f)<<8
+		}
+		return id, false
+	default:
+		return abi.DomID(want), true
+	}
+}
+
+// fill turns the empty domain into a guest with all its devices.
+func (c *creation) fill(ctx context.Context) error {
+	for _, step := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"choose backends", c.chooseBackends},
+		{"boot loader", c.bootload},
+		{"build", c.build},
+		{"introduce", c.introduce},
+		{"disks", c.addDisks},
+		{"consoles", c.addConsoles},
+		{"device model", c.startDeviceModel},
+		{"network interfaces", c.addNICs},
+		{"await console", c.awaitConsole},
+		{"store configuration", c.storeConfig},
+		{"unpause", c.start},
+	} {
+		if err := ctx.Err(); err != nil {
+			return fail(Interrupted, c.id, c.op, context.Cause(ctx))
+		}
+		end := c.opts.Timeline.Step(step.name)
+		if err := step.run(ctx); err != nil {
+			return err
+		}
+		end()
+	}
+	return nil
+}
+
+// storeConfig writes libxl's file about the guest.
+func (c *creation) storeConfig(ctx context.Context) error {
+	u := &userdata{c.m, c.id, c.spec.CInfo.UUID}
+	l, err := u.lock(ctx, dataLock)
+	if err != nil {
+		return err
+	}
+	defer l.Unlock()
+	c.undo.Push("store configuration", func(context.Context) error { return u.removeAll() })
+	c.adopt()
+	if err := u.setConfig(c.saved); err != nil {
+		return fail(Failed, c.id, c.op, err)
+	}
+	return nil
+}
+
+// adopt copies into the configuration to be stored what was chosen for the
+// guest and must stay when it is built again (libxl__update_domain_configuration).
+func (c *creation) adopt() {
+	for i := range c.saved.NICs {
+		c.saved.NICs[i].DevID = c.spec.NICs[i].DevID
+		c.saved.NICs[i].Type = c.spec.NICs[i].Type
+		c.saved.NICs[i].MAC = c.spec.NICs[i].MAC
+	}
+	c.saved.CInfo.UUID = c.spec.CInfo.UUID
+	c.saved.BInfo.VideoMem = c.spec.BInfo.VideoMem
+	c.saved.BInfo.ArchX86.MSRRelaxed.SetDefault(c.spec.BInfo.ArchX86.MSRRelaxed == config.True)
+}
+
+func (c *creation) start(ctx context.Context) error {
+	if c.opts.Paused {
+		return nil
+	}
+	return c.m.Unpause(ctx, c.id)
+}

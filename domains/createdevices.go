@@ -1,0 +1,168 @@
+package domains
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"goxl/domains/config"
+	"goxl/domains/device"
+	"goxl/domains/host"
+	"goxl/xenctrl/abi"
+)
+
+// chooseBackends settles, before anything is built, who will serve each disk, and
+// numbers and addresses of the network interfaces.
+func (c *creation) chooseBackends(ctx context.Context) error {
+	for i := range c.spec.Disks {
+		d, err := c.m.deviceDisk(ctx, &c.spec.Disks[i])
+		if err == nil {
+			d.Backend, err = d.ChooseBackend(os.Stat, c.m.devices.Layout.Tap)
+		}
+		if err != nil {
+			return c.deviceError(err)
+		}
+		c.disks = append(c.disks, d)
+	}
+	last := -1
+	for i := range c.spec.NICs {
+		n, err := c.m.deviceNIC(ctx, &c.spec.NICs[i])
+		if err != nil {
+			return c.deviceError(err)
+		}
+		if n.MAC == (device.MAC{}) {
+			n.MAC = device.NewMAC()
+		}
+		last = max(last, n.DevID)
+		c.nics = append(c.nics, n)
+	}
+	for i, n := range c.nics {
+		if n.DevID == device.AutoID {
+			last++
+			n.DevID = last
+		}
+		s := &c.spec.NICs[i]
+		s.DevID, s.MAC, s.Type = config.Some(n.DevID), config.MAC(n.MAC), config.NICVIF
+	}
+	return nil
+}
+
+// deviceError gives an error of the device layer its code.
+func (c *creation) deviceError(err error) error { return deviceError(c.op, c.id, err) }
+
+func deviceError(op string, id abi.DomID, err error) error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return &Error{Kind: e.Kind, Op: op, Dom: id, Err: err}
+	case errors.Is(err, device.ErrExists):
+		return fail(DeviceExists, id, op, err)
+	case errors.Is(err, device.ErrTarget):
+		return fail(NoFile, id, op, err)
+	case errors.Is(err, device.ErrNotFound):
+		return fail(NoDevice, id, op, err)
+	case errors.Is(err, host.ErrScript):
+		return &Error{Kind: DeviceFailed, Op: op, Dom: id, Err: err, Hint: "see /var/log/xen/xen-hotplug.log"}
+	}
+	return fail(DeviceFailed, id, op, err)
+}
+
+func (c *creation) addOptions() device.AddOptions {
+	o := device.AddOptions{Type: guestType(c.kind)}
+	if c.kind == PV {
+		o.Protocol = "x86_64-abi"
+	}
+	return o
+}
+
+func (c *creation) addDisks(ctx context.Context) error {
+	c.undo.Push("add devices", func(ctx context.Context) error { return c.m.devices.RemoveAll(ctx, c.id) })
+	for _, d := range c.disks {
+		if _, err := c.m.devices.AddDisk(ctx, c.id, d, c.addOptions()); err != nil {
+			return c.deviceError(err)
+		}
+	}
+	return c.grantIO()
+}
+
+// grantIO gives the guest the ports and memory of the host's devices that its
+// configuration names.
+func (c *creation) grantIO() error {
+	for _, r := range c.spec.BInfo.IOPorts {
+		if err := c.m.xen.SetIOPortPermission(c.id, r.First, r.Number, true); err != nil {
+			return c.m.hyper(c.id, fmt.Sprintf("%s: allow I/O ports %#x-%#x", c.op, r.First, r.First+r.Number-1), err)
+		}
+	}
+	for _, r := range c.spec.BInfo.IOMem {
+		op := fmt.Sprintf("%s: allow I/O memory frames %#x-%#x", c.op, r.Start, r.Start+r.Number-1)
+		if err := c.m.xen.SetIOMemPermission(c.id, abi.MFN(r.Start), r.Number, true); err != nil {
+			return c.m.hyper(c.id, op, err)
+		}
+		if err := c.m.xen.MapMMIO(c.id, abi.GFN(r.GFN.Or(r.Start)), abi.MFN(r.Start), r.Number, true); err != nil {
+			return c.m.hyper(c.id, op, err)
+		}
+	}
+	return nil
+}
+
+// addConsoles adds what QEMU and the console daemon serve, in libxl's order:
+// channels, shared directories, screens and keyboards, and the primary console.
+func (c *creation) addConsoles(ctx context.Context) error {
+	m, set := c.m, c.m.devices
+	for i := range c.spec.Channels {
+		ch, err := m.deviceChannel(ctx, &c.spec.Channels[i], i+1)
+		if err == nil {
+			_, err = set.AddChannel(ctx, c.id, ch)
+		}
+		if err != nil {
+			return c.deviceError(err)
+		}
+		c.channels = append(c.channels, *ch)
+	}
+	for i := range c.spec.P9s {
+		p, err := m.deviceP9(ctx, &c.spec.P9s[i], i)
+		if err == nil {
+			_, err = set.AddP9(ctx, c.id, p)
+		}
+		if err != nil {
+			return c.deviceError(err)
+		}
+	}
+	for i := range c.spec.VFBs {
+		v, err := m.deviceVFB(ctx, &c.spec.VFBs[i], i)
+		if err == nil {
+			_, err = set.AddVFB(ctx, c.id, v)
+		}
+		if err != nil {
+			return c.deviceError(err)
+		}
+	}
+	for i := range c.spec.VKBs {
+		v, err := m.deviceVKB(ctx, &c.spec.VKBs[i], i)
+		if err == nil {
+			_, err = set.AddVKB(ctx, c.id, v)
+		}
+		if err != nil {
+			return c.deviceError(err)
+		}
+	}
+	back, err := c.daemonDomain(ctx, "xenconsoled")
+	if err != nil {
+		return err
+	}
+	if _, err := set.AddConsole(ctx, c.id, &device.Console{BackendDom: back, Server: device.XenConsoled, Output: "pty",
+		Port: c.built.Console.Port, RingRef: uint64(c.built.Console.Frame), TTY: c.files.consoleTTY}); err != nil {
+		return c.deviceError(err)
+	}
+	return nil
+}
+
+func (c *creation) addNICs(ctx context.Context) error {
+	for _, n := range c.nics {
+		if _, err := c.m.devices.AddNIC(ctx, c.id, n, c.addOptions()); err != nil {
+			return c.deviceError(err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package supervise
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"goxl/domains"
+	"goxl/xenctrl/abi"
+)
+
+// maxRecord bounds how much we read of one record.
+const maxRecord = 32 << 20
+
+// Record is what is kept on disk about a guest that we look after.
+type Record struct {
+	UUID abi.UUID  `json:"-"` // in the file's name
+	ID   abi.DomID `json:"domid"`
+	Name string    `json:"name"`
+	// Config is the configuration as libxl stores it: what the guest is built
+	// from again if the stored one cannot be read when it must be.
+	Config []byte `json:"config"`
+	// Rebuilding says that the guest ended and is to be built anew from Config.
+	Rebuilding bool `json:"rebuilding,omitempty"`
+	// Logged says that its log was begun.
+	Logged bool `json:"logged,omitempty"`
+}
+
+// NewRecord describes guest id, which was just created.
+func NewRecord(ctx context.Context, m *domains.Manager, id abi.DomID) (*Record, error) {
+	d, err := m.Info(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := m.StoredConfig(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &Record{UUID: d.UUID, ID: id, Name: d.Name, Config: m.ConfigJSON(spec)}, nil
+}
+
+// records is the directory that holds them.
+type records string
+
+func recordsIn(dir string) records { return records(filepath.Join(dir, "guests")) }
+
+func (r records) path(u abi.UUID) string { return filepath.Join(string(r), u.String()+".json") }
+
+// save writes rec so that after a crash either the old or the new one is there.
+func (r records) save(rec *Record) error {
+	data, err := json.Marshal(rec)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(string(r), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(string(r), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), r.path(rec.UUID))
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("save record of %s: %w", rec.Name, err)
+	}
+	return nil
+}
+
+func (r records) remove(u abi.UUID) error {
+	err := os.Remove(r.path(u))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// load returns all records. A file that makes no sense is an error beside the
+// others, which are returned.
+func (r records) load() ([]*Record, error) {
+	entries, err := os.ReadDir(string(r))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []*Record
+	var errs []error
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok || strings.HasPrefix(name, ".") {
+			continue
+		}
+		rec, err := r.read(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("record %s: %w", e.Name(), err))
+			continue
+		}
+		list = append(list, rec)
+	}
+	return list, errors.Join(errs...)
+}
+
+func (r records) read(name string) (*Record, error) {
+	raw, err := hex.DecodeString(strings.ReplaceAll(name, "-", ""))
+	var u abi.UUID
+	if copy(u[:], raw); err != nil || u.String() != name {
+		return nil, fmt.Errorf("%q is no uuid", name)
+	}
+	path := r.path(u)
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if fi.Size() > maxRecord {
+		return nil, fmt.Errorf("%d bytes are too many", fi.Size())
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	rec := &Record{UUID: u}
+	return rec, json.Unmarshal(data, rec)
+}
