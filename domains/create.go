@@ -83,6 +83,8 @@ type creation struct {
 	disks    []*device.Disk
 	nics     []*device.NIC
 	channels []device.Channel
+	p9s      []device.P9
+	vfbs     []device.VFB
 }
 
 // newCreation checks everything that can be checked before anything is made.

@@ -62,6 +62,10 @@ func deviceError(op string, id abi.DomID, err error) error {
 		return fail(NoFile, id, op, err)
 	case errors.Is(err, device.ErrNotFound):
 		return fail(NoDevice, id, op, err)
+	case errors.Is(err, device.ErrNoGuest):
+		return fail(NoDomain, id, op, err)
+	case errors.Is(err, device.ErrInUse):
+		return fail(DeviceBusy, id, op, err)
 	case errors.Is(err, host.ErrScript):
 		return &Error{Kind: DeviceFailed, Op: op, Dom: id, Err: err, Hint: "see /var/log/xen/xen-hotplug.log"}
 	}
@@ -128,6 +132,7 @@ func (c *creation) addConsoles(ctx context.Context) error {
 		if err != nil {
 			return c.deviceError(err)
 		}
+		c.p9s = append(c.p9s, *p)
 	}
 	for i := range c.spec.VFBs {
 		v, err := m.deviceVFB(ctx, &c.spec.VFBs[i], i)
@@ -137,6 +142,7 @@ func (c *creation) addConsoles(ctx context.Context) error {
 		if err != nil {
 			return c.deviceError(err)
 		}
+		c.vfbs = append(c.vfbs, *v)
 	}
 	for i := range c.spec.VKBs {
 		v, err := m.deviceVKB(ctx, &c.spec.VKBs[i], i)

@@ -61,7 +61,7 @@ func (m *Manager) destroyOne(ctx context.Context, d Domain) (left, err error) {
 		}
 	}
 	keep(m.hyper(d.ID, "pause", m.xen.Pause(d.ID)))
-	keep(m.stopDeviceModel(ctx, d.ID))
+	keep(m.models.Stop(ctx, d.ID))
 	keep(m.devices.RemoveAll(ctx, d.ID))
 	keep(removeFile(filepath.Join(m.host.Run, fmt.Sprintf("empty-cdrom.%d", d.ID))))
 	keep(m.removeNodes(ctx, d.ID))

@@ -31,6 +31,7 @@ const (
 	Store        Code = "xenstore"      // xenstore refused, or is away [-3]
 	DeviceFailed Code = "device"        // a device did not come up or did not go [-3]
 	DeviceExists Code = "device-exists" // a device has that number already [-17]
+	DeviceBusy   Code = "device-busy"   // a disk's target is in use elsewhere [-3]
 	NoDevice     Code = "no-device"     // no such device [-6]
 	NoAck        Code = "no-ack"        // the guest did not acknowledge a request [-9]
 	TimedOut     Code = "timed-out"     // something of ours did not happen in time [-9]

@@ -11,6 +11,7 @@ import (
 
 	"goxl/domains/config"
 	"goxl/domains/device"
+	"goxl/domains/dm"
 	"goxl/domains/host"
 	"goxl/domains/image/cache"
 	"goxl/xenctrl"
@@ -46,6 +47,7 @@ type Manager struct {
 	store   *xenstore.Client
 	host    *host.Host
 	devices *device.Set
+	models  *dm.Models
 	kernels *cache.Cache
 	reuse   time.Duration // how long a domain id rests
 	close   []func() error
@@ -86,6 +88,7 @@ func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 	m.paths = o.Paths.orDefault(m.host.Lib, fmt.Sprintf("%d.%d", v.Major, v.Minor))
 	m.kernels = cache.New(m.cacheOptions())
 	m.close = append(m.close, m.kernels.Close)
+	m.models = dm.New(dm.Options{Store: m.store, Host: m.host, Log: m.logger})
 	m.devices = device.New(device.Options{Store: m.store, Host: m.host, Layout: device.LayoutOf(v.Minor), Log: m.logger, State: m.guestState})
 	return m, nil
 }
