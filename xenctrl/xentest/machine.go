@@ -18,6 +18,8 @@ type Config struct {
 	CPUs    int
 	Memory  abi.KiB
 
+	CommandLine string // of Xen itself
+
 	NoResources bool // a kernel that cannot map resources
 	NoHypfs     bool // a Xen without hypfs
 	FLASK       bool // a policy that forbids domctls and sysctls
@@ -66,6 +68,9 @@ func New(t testing.TB, cfg Config) *Machine {
 	}
 	if cfg.Memory == 0 {
 		cfg.Memory = 4 << 20
+	}
+	if cfg.CommandLine == "" {
+		cfg.CommandLine = "placeholder dom0_mem=1024M"
 	}
 	r, err := newRAM(cfg.Memory.Pages())
 	if err != nil {

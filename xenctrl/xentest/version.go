@@ -16,7 +16,7 @@ func (m *Machine) xenVersion(cmd uint32, addr uint64) (int64, error) {
 		3: {1024, "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64 "},
 		4: {64, "Sun Nov 22 10:00:00 2026 +0000 git:0123456789ab"},
 		8: {16, ""},
-		9: {1024, "placeholder dom0_mem=1024M"},
+		9: {1024, m.cfg.CommandLine},
 	}
 	if t, ok := texts[cmd]; ok {
 		b, err := m.at(addr, t.size)
@@ -24,8 +24,12 @@ func (m *Machine) xenVersion(cmd uint32, addr uint64) (int64, error) {
 			return 0, err
 		}
 		clear(b)
-		copy(b, t.text)
+		copy(b[:t.size-1], t.text)
 		return 0, nil
+	}
+	long := map[uint32]uint32{11: 1, 12: 3, 13: 4, 14: 9}
+	if short, ok := long[cmd]; ok && m.cfg.Version.AtLeast(4, 20) {
+		return m.varText(addr, texts[short].text)
 	}
 	switch cmd {
 	case 0:
@@ -70,4 +74,21 @@ func (m *Machine) hypfs(args [5]uint64) (int64, error) {
 		return 1, nil
 	}
 	return 0, syscall.ENOENT
+}
+
+// varText writes a text of any length behind a word that says how much fits.
+func (m *Machine) varText(addr uint64, text string) (int64, error) {
+	if addr == 0 {
+		return int64(len(text)), nil
+	}
+	head, err := m.at(addr, 4)
+	if err != nil {
+		return 0, err
+	}
+	n := min(int(le.Uint32(head)), len(text))
+	b, err := m.at(addr, 4+n)
+	if err != nil {
+		return 0, err
+	}
+	return int64(copy(b[4:], text)), nil
 }

@@ -1,0 +1,9 @@
+package evtchn_test
+
+import (
+	"testing"
+
+	"goxl/xenctrl/xentest"
+)
+
+func TestMain(m *testing.M) { xentest.Main(m) }

@@ -1,0 +1,9 @@
+package gnttab_test
+
+import (
+	"testing"
+
+	"goxl/xenctrl/xentest"
+)
+
+func TestMain(m *testing.M) { xentest.Main(m) }
