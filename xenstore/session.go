@@ -71,7 +71,7 @@ type result struct {
 // nor a slow caller holds up the others.
 type session struct {
 	conn   io.ReadWriteCloser
-	device bool // one packet per write, header included in the 4096 bytes
+	device bool // the kernel's: one request at a time, header included in the 4096 bytes
 	event  func(path, token string)
 
 	mu     sync.Mutex
@@ -80,8 +80,9 @@ type session struct {
 	lastID uint32
 	err    error // why the session ended
 
-	wake chan struct{} // the writer has work, or the session has ended
-	done chan struct{} // both goroutines are gone and the owner knows
+	wake    chan struct{} // the writer has work, or the session has ended
+	replied chan struct{} // the device is ready for another request
+	done    chan struct{} // both goroutines are gone and the owner knows
 }
 
 // newSession starts a session on conn, which it then owns. event is called by
@@ -90,8 +91,8 @@ type session struct {
 func newSession(conn io.ReadWriteCloser, device bool, event func(path, token string), ended func(*session)) *session {
 	s := &session{
 		conn: conn, device: device, event: event,
-		calls: make(map[uint32]*call),
-		wake:  make(chan struct{}, 1), done: make(chan struct{}),
+		calls: make(map[uint32]*call), wake: make(chan struct{}, 1),
+		replied: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	written := make(chan struct{})
 	go func() { defer close(written); s.write() }()
@@ -228,7 +229,9 @@ func (s *session) write() {
 	}
 }
 
-// send writes whole packets. The kernel's device takes one per write.
+// send writes whole packets. Linux keeps a request for its device in the buffer
+// of the open file until a thread of its own has sent it, and lets the next
+// write run over it: so that none is lost, each waits for the reply before.
 func (s *session) send(b []byte) error {
 	for s.device && len(b) > 0 {
 		_, rest, err := wire.ParsePacket(b)
@@ -239,6 +242,9 @@ func (s *session) send(b []byte) error {
 			return err
 		}
 		b = rest
+		if _, ok := <-s.replied; !ok {
+			return nil // the reader knows why
+		}
 	}
 	if len(b) == 0 {
 		return nil
@@ -247,8 +253,13 @@ func (s *session) send(b []byte) error {
 	return err
 }
 
+// maxReply bounds a reply. oxenstored sends long lists whole over its socket,
+// though the protocol allows 4096 bytes.
+const maxReply = 16 << 20
+
 func (s *session) read() {
-	r := wire.NewReader(bufio.NewReaderSize(s.conn, 8192))
+	defer close(s.replied)
+	r := wire.NewReader(bufio.NewReaderSize(s.conn, 8192), maxReply)
 	for {
 		p, err := r.Next()
 		switch {
@@ -280,6 +291,12 @@ func (s *session) dispatch(payload []byte) error {
 
 // reply hands p to its caller. A reply nobody asked for is a violation.
 func (s *session) reply(p wire.Packet) error {
+	if s.device {
+		select {
+		case s.replied <- struct{}{}:
+		default: // the violation is found below
+		}
+	}
 	s.mu.Lock()
 	c := s.calls[p.ReqID]
 	delete(s.calls, p.ReqID)

@@ -32,6 +32,11 @@ func line(args ...string) sample { return sample{line: args} }
 // terminal is line on a terminal.
 func terminal(cols uint16, args ...string) sample { return sample{line: args, cols: cols} }
 
+// wholeTree reports whether the answer depends on more than the test's nodes.
+func (s sample) wholeTree() bool {
+	return strings.HasSuffix(s.line[0], "ls") || len(s.line) > 1 && s.line[1] == "ls"
+}
+
 // setUp makes the nodes that a command line finds, after removing what is left.
 func setUp(ctx context.Context, c *xenstore.Client, node string) error {
 	var b xenstore.Batch
@@ -251,9 +256,13 @@ func compare(t *testing.T, genuineDir, socket string) {
 			name = fmt.Sprintf("%s on %d columns", name, sm.cols)
 		}
 		t.Run(name, func(t *testing.T) {
-			want := genuine.run(t, c, sm)
-			got := ours.run(t, c, sm)
-			if d := cmp.Diff(want, got); d != "" {
+			d := ""
+			for range 10 { // a live host's whole tree may change between the two
+				if d = cmp.Diff(genuine.run(t, c, sm), ours.run(t, c, sm)); d == "" || !sm.wholeTree() {
+					break
+				}
+			}
+			if d != "" {
 				t.Errorf("%q (-genuine +ours):\n%s", sm.line, d)
 			}
 		})

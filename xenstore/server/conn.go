@@ -60,7 +60,7 @@ func (c *conn) privileged() bool { return c.dom == 0 }
 
 // serve handles requests until the connection ends or breaks the protocol.
 func (s *Server) serve(c *conn) {
-	in := wire.NewReader(bufio.NewReader(c.Conn))
+	in := wire.NewReader(bufio.NewReader(c.Conn), wire.MaxPayload)
 	for {
 		p, err := in.Next()
 		if err != nil {

@@ -15,9 +15,9 @@ const (
 	MaxRelPath = 2048 // XENSTORE_REL_PATH_MAX
 )
 
-// ErrTooLong means that a packet's payload exceeds MaxPayload. When received,
+// ErrTooLong means that a packet's payload exceeds the limit. When received,
 // the stream cannot be followed any further.
-var ErrTooLong = errors.New("payload over 4096 bytes")
+var ErrTooLong = errors.New("payload too long")
 
 // Packet is one message in either direction.
 type Packet struct {
@@ -31,7 +31,7 @@ type Packet struct {
 type Header struct {
 	Op          Op
 	ReqID, TxID uint32
-	Len         uint32 // of the payload, at most MaxPayload once parsed
+	Len         uint32 // of the payload; not checked
 }
 
 // AppendHeader appends h as it goes over the wire.
@@ -51,28 +51,34 @@ func AppendPacket(b []byte, p Packet) ([]byte, error) {
 	return append(b, p.Payload...), nil
 }
 
-// ParseHeader decodes the first HeaderSize bytes of b. Of a payload that is too
-// long it returns the header and ErrTooLong.
+// ParseHeader decodes the first HeaderSize bytes of b, of which it needs no more.
 func ParseHeader(b []byte) (Header, error) {
 	if len(b) < HeaderSize {
 		return Header{}, io.ErrUnexpectedEOF
 	}
-	h := Header{
+	return Header{
 		Op:    Op(binary.LittleEndian.Uint32(b)),
 		ReqID: binary.LittleEndian.Uint32(b[4:]),
 		TxID:  binary.LittleEndian.Uint32(b[8:]),
 		Len:   binary.LittleEndian.Uint32(b[12:]),
+	}, nil
+}
+
+// within checks the announced length of the payload.
+func (h Header) within(limit uint32) error {
+	if h.Len > limit {
+		return fmt.Errorf("%w: %s announces %d bytes, at most %d", ErrTooLong, h.Op, h.Len, limit)
 	}
-	if h.Len > MaxPayload {
-		return h, fmt.Errorf("%w: %s with %d", ErrTooLong, h.Op, h.Len)
-	}
-	return h, nil
+	return nil
 }
 
 // ParsePacket takes one packet off b and returns what follows it. The payload
 // lies in b. io.ErrUnexpectedEOF means that the packet is not complete yet.
 func ParsePacket(b []byte) (p Packet, rest []byte, err error) {
 	h, err := ParseHeader(b)
+	if err == nil {
+		err = h.within(MaxPayload)
+	}
 	if err != nil {
 		return Packet{}, b, err
 	}
@@ -85,12 +91,14 @@ func ParsePacket(b []byte) (p Packet, rest []byte, err error) {
 
 // Reader takes packets off a stream.
 type Reader struct {
-	r   io.Reader
-	hdr [HeaderSize]byte
+	r     io.Reader
+	limit uint32
+	hdr   [HeaderSize]byte
 }
 
-// NewReader returns a Reader of r, which should be buffered.
-func NewReader(r io.Reader) *Reader { return &Reader{r: r} }
+// NewReader returns a Reader of r, which should be buffered. It takes payloads of
+// at most limit bytes, which is MaxPayload for whoever holds to the protocol.
+func NewReader(r io.Reader, limit uint32) *Reader { return &Reader{r: r, limit: limit} }
 
 // Next blocks for the next packet, whose payload is freshly allocated and the
 // caller's. io.EOF means that the stream ended between packets.
@@ -99,6 +107,9 @@ func (r *Reader) Next() (Packet, error) {
 		return Packet{}, err
 	}
 	h, err := ParseHeader(r.hdr[:])
+	if err == nil {
+		err = h.within(r.limit)
+	}
 	if err != nil {
 		return Packet{}, err
 	}

@@ -57,7 +57,7 @@ func TestPayloadLimit(t *testing.T) {
 		t.Errorf("one byte more: %v, want ErrTooLong", err)
 	}
 	b := AppendHeader(nil, Header{Op: OpRead, Len: MaxPayload + 1})
-	if _, err := NewReader(bytes.NewReader(b)).Next(); !errors.Is(err, ErrTooLong) {
+	if _, err := NewReader(bytes.NewReader(b), MaxPayload).Next(); !errors.Is(err, ErrTooLong) {
 		t.Errorf("header announcing too much: %v, want ErrTooLong", err)
 	}
 }
@@ -69,7 +69,7 @@ func TestReaderEnds(t *testing.T) {
 		if n == 0 {
 			want = io.EOF
 		}
-		if _, err := NewReader(bytes.NewReader(b[:n])).Next(); err != want {
+		if _, err := NewReader(bytes.NewReader(b[:n]), MaxPayload).Next(); err != want {
 			t.Errorf("stream of %d bytes: %v, want %v", n, err, want)
 		}
 		if _, _, err := ParsePacket(b[:n]); err != io.ErrUnexpectedEOF {
