@@ -66,6 +66,9 @@ func (a *app) main(ctx context.Context, args []string) int {
 		return a.rep.report(failf(err, "cannot init xl context"))
 	}
 	a.host, a.release = h, h.release
+	if err := a.readConf(); err != nil {
+		return a.rep.report(err)
+	}
 	if err := h.manage(ctx, g); err != nil {
 		return a.rep.report(failf(err, "cannot init xl context"))
 	}
@@ -99,7 +102,7 @@ func (a *app) find(args []string) (*cli.Command, error) {
 		if c := a.command(e.name); c != nil {
 			return c, nil
 		}
-		return nil, &failure{status: 1, cause: &notYet{e.name}}
+		return a.later(e.name), nil
 	}
 	if c := a.ownCommand(args[0]); c != nil {
 		return c, nil
@@ -113,6 +116,21 @@ func (a *app) find(args []string) (*cli.Command, error) {
 		a.out.WriteString(helpList(a.release))
 	}
 	return nil, nil
+}
+
+// later is a command that is not done: only its help is there.
+func (a *app) later(name string) *cli.Command {
+	return a.new(name, body{
+		first: func(args []string) []string {
+			if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
+				return args[:1]
+			}
+			return nil
+		},
+		run: func(context.Context, []string) error {
+			return &failure{status: 1, cause: &notYet{name}}
+		},
+	})
 }
 
 // notYet says that goxl knows the command and cannot do it so far.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -18,11 +20,16 @@ type result struct {
 // runOn runs a command line as the xl of release r on a host that answers
 // nothing.
 func runOn(t testing.TB, r release, args ...string) result {
+	conf := filepath.Join(t.TempDir(), "xl.conf")
+	if err := os.WriteFile(conf, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var out, errs bytes.Buffer
 	status := run(context.Background(), append([]string{"xl"}, args...), surroundings{
 		stdout: &out, stderr: &errs,
 		release: func() release { return r },
-		connect: func(context.Context) (*host, error) { return fakeHost(t, r), nil },
+		connect: newFake(t, r).connect,
+		conf:    conf,
 	})
 	return result{out.String(), errs.String(), status}
 }

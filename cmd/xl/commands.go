@@ -14,6 +14,10 @@ func (a *app) command(name string) *cli.Command {
 // commands finds the constructor of a command.
 func commands(name string) func(*app) *cli.Command {
 	switch name {
+	case "block-attach":
+		return blockAttachCommand
+	case "block-detach":
+		return blockDetachCommand
 	case "block-list":
 		return blockListCommand
 	case "button-press":
@@ -22,8 +26,12 @@ func commands(name string) func(*app) *cli.Command {
 		return channelListCommand
 	case "claims":
 		return claimsCommand
+	case "config-update":
+		return configUpdateCommand
 	case "console":
 		return consoleCommand
+	case "create":
+		return createCommand
 	case "debug-keys":
 		return debugKeysCommand
 	case "destroy":
@@ -38,6 +46,14 @@ func commands(name string) func(*app) *cli.Command {
 		return infoCommand
 	case "list":
 		return listCommand
+	case "mem-max":
+		return memMaxCommand
+	case "mem-set":
+		return memSetCommand
+	case "network-attach":
+		return networkAttachCommand
+	case "network-detach":
+		return networkDetachCommand
 	case "network-list":
 		return networkListCommand
 	case "pause":
@@ -64,6 +80,8 @@ func commands(name string) func(*app) *cli.Command {
 		return uptimeCommand
 	case "vcpu-list":
 		return vcpuListCommand
+	case "vcpu-pin":
+		return vcpuPinCommand
 	case "vcpu-set":
 		return vcpuSetCommand
 	case "vm-list":
@@ -77,6 +95,10 @@ func commands(name string) func(*app) *cli.Command {
 // poolCommands finds the constructor of a command about CPU pools and schedulers.
 func poolCommands(name string) func(*app) *cli.Command {
 	switch name {
+	case "cpupool-cpu-add":
+		return cpupoolCPUAddCommand
+	case "cpupool-cpu-remove":
+		return cpupoolCPURemoveCommand
 	case "cpupool-destroy":
 		return cpupoolDestroyCommand
 	case "cpupool-list":
@@ -97,5 +119,8 @@ func poolCommands(name string) func(*app) *cli.Command {
 
 // ownCommand returns our own verb called name, or nil when there is none.
 func (a *app) ownCommand(name string) *cli.Command {
+	if name == superviseVerb {
+		return superviseCommand(a)
+	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"goxl/domains/config"
 	"goxl/domains/cpupool"
 )
 
@@ -76,6 +77,61 @@ func cpupoolRenameCommand(a *app) *cli.Command {
 		}
 		return nil
 	}})
+}
+
+// cpupoolCPUAddCommand is "xl cpupool-cpu-add <CPU Pool> <CPU nr>|node:<node nr>".
+// What could not be added is told, and is no failure.
+func cpupoolCPUAddCommand(a *app) *cli.Command {
+	return a.new("cpupool-cpu-add", body{min: 2, run: func(ctx context.Context, args []string) error {
+		cpus, err := a.cpuList(args[1])
+		if err != nil {
+			return err
+		}
+		p, err := a.pool(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if err := a.host.pools().AddCPUs(ctx, p.ID, cpus); err != nil {
+			return a.ignored(failf(err, "some cpus may not have been added to %s", args[0]))
+		}
+		return nil
+	}})
+}
+
+// cpupoolCPURemoveCommand is "xl cpupool-cpu-remove <CPU Pool> <CPU nr>|node:<node nr>".
+func cpupoolCPURemoveCommand(a *app) *cli.Command {
+	return a.new("cpupool-cpu-remove", body{min: 2, run: func(ctx context.Context, args []string) error {
+		cpus, err := a.cpuList(args[1])
+		if err != nil {
+			return err
+		}
+		p, err := a.pool(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if err := a.host.pools().RemoveCPUs(ctx, p.ID, cpus); err != nil {
+			return a.ignored(failf(err, "Some cpus may have not or only partially been removed from '%s'.\n"+
+				"If a cpu can't be added to another cpupool, add it to '%s' again and retry.", args[0], args[0]))
+		}
+		return nil
+	}})
+}
+
+// cpuList reads a list of CPUs of this host, which may name NUMA nodes.
+func (a *app) cpuList(text string) ([]int, error) {
+	o, err := a.host.parseOptions(text, nil)
+	if err != nil {
+		return nil, err
+	}
+	set, err := config.ParseCPUs(text, o.Host)
+	if err != nil {
+		return nil, configFailure(err)
+	}
+	var cpus []int
+	for cpu := range set.All() {
+		cpus = append(cpus, cpu)
+	}
+	return cpus, nil
 }
 
 // cpupoolMigrateCommand is "xl cpupool-migrate <Domain> <CPU Pool>". The domain

@@ -20,7 +20,7 @@ func blockListCommand(a *app) *cli.Command {
 				last = a.ignored(saidf(err, "%s is an invalid domain identifier", arg))
 				continue
 			}
-			disks, err := a.host.domains.Devices().Disks(ctx, id)
+			disks, err := a.host.domains.Disks(ctx, id)
 			if err != nil {
 				last = a.ignored(&failure{status: 1, cause: err})
 			}
@@ -35,7 +35,7 @@ func blockListCommand(a *app) *cli.Command {
 // networkListCommand is "xl network-list <Domain>...".
 func networkListCommand(a *app) *cli.Command {
 	return a.listEach("network-list", networkListHeader(), func(ctx context.Context, id abi.DomID) error {
-		nics, err := a.host.domains.Devices().NICs(ctx, id)
+		nics, err := a.host.domains.NICs(ctx, id)
 		for i := range nics {
 			a.out.WriteString(networkListLine(&nics[i].Link, nics[i].NIC.MAC))
 		}
@@ -46,7 +46,7 @@ func networkListCommand(a *app) *cli.Command {
 // channelListCommand is "xl channel-list <Domain>...".
 func channelListCommand(a *app) *cli.Command {
 	return a.listEach("channel-list", channelListHeader(), func(ctx context.Context, id abi.DomID) error {
-		channels, err := a.host.domains.Devices().Channels(ctx, id)
+		channels, err := a.host.domains.Channels(ctx, id)
 		for i := range channels {
 			a.out.WriteString(channelListLine(&channels[i]))
 		}

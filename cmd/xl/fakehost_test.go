@@ -2,54 +2,53 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	files "goxl/domains/host"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
+	"goxl/xenctrl/xentest"
 	"goxl/xenstore"
 	"goxl/xenstore/server"
 )
 
-// bareXen is a Xen that says its release and knows nothing else: enough for what
-// does not depend on domains.
-type bareXen struct {
-	xenctrl.System
-	r release
+// fakeMachine is a Xen host in memory, with its files in a directory.
+type fakeMachine struct {
+	t     testing.TB
+	xen   *xentest.Machine
+	store *server.Server
+	dir   string
 }
 
-func (x *bareXen) Hypercall(op uint64, args [5]uint64) (int64, error) {
-	switch {
-	case op == abi.OpXenVersion && args[0] == abi.VerVersion:
-		return 4<<16 | int64(x.r), nil
-	case op == abi.OpDomctl, op == abi.OpSysctl:
-		return 0, nil
-	}
-	return 0, unix.ENOSYS
-}
-
-func (x *bareXen) Alloc(pages int) (xenctrl.Buffer, error) {
-	return xenctrl.NewBuffer(4096, make([]byte, pages*abi.PageSize)), nil
-}
-func (x *bareXen) Free(xenctrl.Buffer) error   { return nil }
-func (x *bareXen) Syscalls() map[string]uint64 { return nil }
-func (x *bareXen) Close() error                { return nil }
-
-// fakeHost is a host with a bare Xen of release r and an empty xenstore.
-func fakeHost(t testing.TB, r release) *host {
+func newFake(t testing.TB, r release) *fakeMachine {
 	t.Helper()
-	xen, err := xenctrl.New(&bareXen{r: r})
-	if err != nil {
-		t.Fatal(err)
-	}
 	srv := server.New(server.Options{})
 	t.Cleanup(func() { srv.Close() })
-	store, err := xenstore.Dial(context.Background(), xenstore.WithConn(srv.Pipe(0)))
+	v, _ := abi.Release(4, int(r))
+	return &fakeMachine{t: t, xen: xentest.New(t, xentest.Config{Version: v}), store: srv, dir: t.TempDir()}
+}
+
+// dial returns a new connection to the fake's xenstore, as dom0.
+func (f *fakeMachine) dial() (*xenstore.Client, error) {
+	return xenstore.Dial(context.Background(), xenstore.WithConn(f.store.Pipe(0)))
+}
+
+// connect opens the host as a run of xl does; the run closes it.
+func (f *fakeMachine) connect(context.Context) (*host, error) {
+	xen, err := xenctrl.New(f.xen.System())
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
+	}
+	store, err := f.dial()
+	if err != nil {
+		return nil, err
 	}
 	h := newHost(xen, store)
-	h.lockDir = t.TempDir()
-	return h
+	p := files.DefaultPaths()
+	for _, dir := range []*string{&p.Run, &p.Lib, &p.Log, &p.Scripts, &p.Hotplug, &p.XLLock} {
+		*dir = filepath.Join(f.dir, filepath.Base(*dir))
+	}
+	h.files, h.lockDir = files.New(p), f.dir
+	return h, nil
 }

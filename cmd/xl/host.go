@@ -11,7 +11,9 @@ import (
 	"go.uber.org/zap"
 
 	"goxl/domains"
+	"goxl/domains/config"
 	"goxl/domains/cpupool"
+	files "goxl/domains/host"
 	"goxl/xenctrl"
 	"goxl/xenstore"
 )
@@ -25,7 +27,9 @@ type host struct {
 	xen     *xenctrl.Handle
 	store   *xenstore.Client
 	domains *domains.Manager
-	lockDir string // of the console client's locks
+	conf    *config.Conf
+	files   *files.Host // nil: the usual places
+	lockDir string      // of the console client's locks
 }
 
 // openHost opens Xen's control interface and xenstore, which is all that a
@@ -45,12 +49,12 @@ func openHost(ctx context.Context) (*host, error) {
 
 func newHost(xen *xenctrl.Handle, store *xenstore.Client) *host {
 	return &host{release: clampRelease(xen.Version().Minor), xen: xen, store: store,
-		lockDir: "/var/lock"}
+		conf: config.DefaultConf(), lockDir: "/var/lock"}
 }
 
 // manage opens the Manager, with the settings that were read.
 func (h *host) manage(ctx context.Context, g globals) (err error) {
-	h.domains, err = domains.Open(ctx, domains.Options{Logger: newLogger(g), Xen: h.xen, Store: h.store})
+	h.domains, err = domains.Open(ctx, domains.Options{Logger: newLogger(g), Conf: h.conf, Xen: h.xen, Store: h.store, Host: h.files})
 	return err
 }
 

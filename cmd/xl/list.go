@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -38,7 +39,7 @@ func listCommand(a *app) *cli.Command {
 				return err
 			}
 			if long {
-				return &failure{status: 1, cause: &notYet{"list --long"}}
+				return a.listLong(ctx, list)
 			}
 			return a.list(ctx, cols, list)
 		},
@@ -48,6 +49,9 @@ func listCommand(a *app) *cli.Command {
 // claimsCommand is "xl claims".
 func claimsCommand(a *app) *cli.Command {
 	return a.new("claims", body{run: func(ctx context.Context, args []string) error {
+		if !a.host.conf.ClaimMode {
+			fmt.Fprintln(a.env.stderr, "claim_mode not enabled (see man xl.conf).")
+		}
 		list, err := a.selection(ctx, "claims", nil)
 		if err != nil {
 			return err

@@ -50,3 +50,27 @@ func vcpuSetCommand(a *app) *cli.Command {
 		},
 	})
 }
+
+// vcpuPinCommand is "xl vcpu-pin [-f] <Domain> <VCPU|all> <Hard|-|all> [Soft|-|all]".
+func vcpuPinCommand(a *app) *cli.Command {
+	p := pinning{}
+	return a.new("vcpu-pin", body{
+		table: optionTable{"fi", []longOption{
+			{"force", false, 'f'}, {"ignore-global-affinity-masks", false, 'i'},
+		}},
+		min: 3,
+		opt: func(letter byte, _ string) error {
+			p.force = p.force || letter == 'f'
+			p.ignoreMasks = p.ignoreMasks || letter == 'i'
+			return nil
+		},
+		run: func(ctx context.Context, args []string) error {
+			id, err := a.domain(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			p.id = id
+			return a.pin(ctx, &p, args[1:])
+		},
+	})
+}

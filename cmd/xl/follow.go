@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"goxl/domains/config"
+	"goxl/domains/supervise"
+	"goxl/xenctrl/abi"
+)
+
+// superviseVerb is how the supervisor is called: this program, with a verb that
+// no help mentions.
+const superviseVerb = "goxl-supervise"
+
+// follow sees to it that somebody does what the configuration says for the end of
+// guest id: nobody, this process, or the host's supervisor, which is started when
+// there is none.
+func (a *app) follow(ctx context.Context, c *creating, id abi.DomID) error {
+	if c.unwatched {
+		return nil
+	}
+	rec, err := supervise.NewRecord(ctx, a.host.domains, id)
+	if err != nil {
+		return createFailure(err)
+	}
+	if c.stay {
+		return createFailure(supervise.Follow(ctx, a.superviseOptions(), rec, a.env.stderr))
+	}
+	dir := a.host.domains.Paths().Own
+	err = supervise.Register(ctx, dir, rec, func() error {
+		exe, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		log, err := os.OpenFile(dir+"/supervisor.log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+		if err != nil {
+			return err
+		}
+		defer log.Close()
+		return supervise.Spawn(exe, []string{superviseVerb}, log)
+	})
+	if err != nil {
+		return createFailure(fmt.Errorf("guest %d runs, but nobody will follow its end: %w", id, err))
+	}
+	return nil
+}
+
+func (a *app) superviseOptions() supervise.Options {
+	return supervise.Options{
+		Manager: a.host.domains, Dir: a.host.domains.Paths().Own,
+		Logger: newLogger(globals{verbosity: 1, timestamps: true}),
+		ParseUpdate: func(text []byte) (*config.Spec, error) {
+			return a.parseConfig("<updated>", text, nil, false)
+		},
+	}
+}
+
+// superviseCommand is the supervisor itself. It ends when no guest needs it.
+func superviseCommand(a *app) *cli.Command {
+	return a.new(superviseVerb, body{run: func(ctx context.Context, args []string) error {
+		ctx, stop := interruptible(ctx)
+		defer stop()
+		return supervise.Run(ctx, a.superviseOptions())
+	}})
+}
