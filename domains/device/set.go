@@ -185,12 +185,16 @@ func (s *Set) AddVKB(ctx context.Context, dom DomID, k *VKB) (Device, error) {
 	return dev, s.write(ctx, dev, k.nodes(dev), writeOptions{replace: true})
 }
 
-// AddP9 writes the nodes of a shared directory for QEMU or xen-9pfsd to serve.
+// AddP9 writes the nodes of a shared directory for QEMU to serve. One that
+// xen-9pfsd serves, which has to run, is connected like a disk.
 func (s *Set) AddP9(ctx context.Context, dom DomID, p *P9) (Device, error) {
 	if err := p.check(s.Layout); err != nil {
 		return Device{}, err
 	}
 	dev := p.Device(dom)
+	if p.Daemon {
+		return dev, s.add(ctx, dev, p.nodes(dev), nil)
+	}
 	return dev, s.write(ctx, dev, p.nodes(dev), writeOptions{replace: true})
 }
 

@@ -66,8 +66,9 @@ func (m *Models) Start(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("device model of domain %d: %w", c.Dom, err)
 	}
-	if err := m.awaitRunning(ctx, &c, p); err != nil {
-		return fmt.Errorf("device model of domain %d: %w", c.Dom, err)
+	if err := m.awaitNode(ctx, statePath(c.Dom, "state"), p); err != nil {
+		return fmt.Errorf("device model of domain %d: %w; its log is %s", c.Dom, err,
+			filepath.Join(m.Host.Log, "qemu-dm-"+c.Name+".log"))
 	}
 	if err := m.publish(ctx, &c); err != nil {
 		return fmt.Errorf("device model of domain %d: %w", c.Dom, err)
@@ -119,19 +120,16 @@ func (m *Models) notePassword(ctx context.Context, dom DomID, password string) e
 	return m.Store.Write(ctx, vm+"/vncpasswd", password)
 }
 
-// awaitRunning waits for QEMU's word, or its end.
-func (m *Models) awaitRunning(ctx context.Context, c *Config, p *process) error {
+// awaitNode waits until a process that we started says so at path, or ends.
+func (m *Models) awaitNode(ctx context.Context, path string, p *process) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.StartTimeout, fmt.Errorf("not ready after %v", m.StartTimeout))
 	defer cancel()
 	alive, ended := context.WithCancelCause(ctx)
 	defer ended(nil)
 	stop := p.onExit(func(err error) { ended(fmt.Errorf("ended before it was ready: %w", err)) })
 	defer stop()
-	_, err := m.Store.Await(alive, statePath(c.Dom, "state"), func(v string, _ bool) bool { return v == "running" })
-	if err != nil {
-		return fmt.Errorf("%w; its log is %s", err, filepath.Join(m.Host.Log, "qemu-dm-"+c.Name+".log"))
-	}
-	return nil
+	_, err := m.Store.Await(alive, path, func(v string, _ bool) bool { return v == "running" })
+	return err
 }
 
 // publish asks QEMU for what others need to know and sets the VNC password.
