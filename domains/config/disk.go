@@ -15,6 +15,9 @@ func ParseDisk(rel Release, specs ...string) (Disk, error) {
 func parseDisk(source string, rel Release, specs ...string) (Disk, error) {
 	p := diskParser{source: source, rel: rel, disk: Disk{ReadWrite: 1}}
 	for _, spec := range specs {
+		if len(spec) > maxSpec {
+			spec = spec[:maxSpec] // far longer than any path
+		}
 		p.spec = spec
 		p.scan(spec)
 		if len(p.problems) > 0 {
@@ -41,6 +44,9 @@ func parseDisk(source string, rel Release, specs ...string) (Disk, error) {
 	}
 	return p.disk, nil
 }
+
+// maxSpec bounds the time that a hostile description takes.
+const maxSpec = 64 << 10
 
 // diskParser reads one disk.
 type diskParser struct {

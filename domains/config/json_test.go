@@ -25,7 +25,7 @@ func TestJSONRoundTrip(t *testing.T) {
 	for _, f := range readCorpus(t) {
 		for _, c := range f.cases {
 			for name, a := range c.answers {
-				if a.Exit != 0 || !strings.HasPrefix(a.Stdout, "{") || c.name == "negative" {
+				if a.Exit != 0 || !strings.HasPrefix(a.Stdout, "{") || c.name == "negative" || deviations[c.name] != "" {
 					continue // libxl cannot read a maxmem of -1 either
 				}
 				rel, _ := parseRelease(name)

@@ -124,7 +124,7 @@ func (l *lexer) stringEnd(quote byte) int {
 		switch l.src[i] {
 		case quote:
 			return i + 1
-		case '\n':
+		case '\n', 0: // xl dies of a zero byte in a string
 			return 0
 		case '\\':
 			i++

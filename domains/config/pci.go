@@ -13,18 +13,20 @@ const allFuncs = 1<<32 - 1
 
 // ParsePCI reads the description of a PCI device, such as "0000:03:10.2@8" or
 // "name=net0,permissive=1". dev holds what is not said in it. Names and bdf= are
-// known since 4.15. The error is an *Error with xl's exit status.
-func ParsePCI(spec string, dev PCIDev, rel Release) (PCIDev, error) {
+// known since 4.15; before that, an unknown setting is no more than a warning. The
+// error is an *Error with xl's exit status.
+func ParsePCI(spec string, dev PCIDev, rel Release) (PCIDev, []Warning, error) {
 	var e *Error
+	var warnings []Warning
 	if rel.Before(4, 15) {
-		e = parsePCIOld(&dev, spec)
+		warnings, e = parsePCIOld(&dev, spec)
 	} else {
 		e = parsePCI(&dev, spec)
 	}
 	if e != nil {
-		return dev, e
+		return dev, warnings, e
 	}
-	return dev, nil
+	return dev, warnings, nil
 }
 
 // pciError is an error with a text that may be empty and has no newline.
@@ -149,59 +151,64 @@ func parseVSlot(dev *PCIDev, s string) (rest string, ok bool) {
 	return rest, true
 }
 
-// parsePCIOld reads the form that 4.14 knows: the address comes first, a virtual
-// slot may be up to ff, and an unknown setting is only complained about.
-func parsePCIOld(dev *PCIDev, spec string) *Error {
+// parsePCIOld reads the form that 4.14 knows: the address comes first, and a
+// virtual slot may be up to ff.
+func parsePCIOld(dev *PCIDev, spec string) ([]Warning, *Error) {
 	bad := pciError(errorInval, "", "PCI device `"+spec+"': want [DDDD:]BB:DD.F[@SLOT][,key=value]")
 	addr, opts, haveOpts := strings.Cut(spec, ",")
+	if !parseOldAddress(dev, addr) {
+		return nil, bad
+	}
+	if !haveOpts {
+		return nil, nil
+	}
+	var warnings []Warning
+	for _, opt := range strings.Split(opts, ",") {
+		key, val, ok := strings.Cut(opt, "=")
+		switch {
+		case !ok:
+			return warnings, bad
+		case key == "rdm_policy":
+			if val != "strict" && val != "relaxed" {
+				return warnings, pciError(errorInval, val+" is not an valid PCI RDM property policy: 'strict' or 'relaxed'.", bad.Problems[0].Msg)
+			}
+			fromText(val, &dev.RDMPolicy)
+		case !setPCIFlag(dev, key, val):
+			warnings = append(warnings, Warning{Code: CodePCI, Msg: "PCI device: unknown setting `" + key + "'", Text: "Unknown PCI BDF option: " + key})
+		}
+	}
+	return warnings, nil
+}
+
+func parseOldAddress(dev *PCIDev, addr string) bool {
 	addr, slot, haveSlot := strings.Cut(addr, "@")
 	nums, fn, dot := strings.Cut(addr, ".")
 	parts := strings.Split(nums, ":")
 	if !dot || len(parts) != 2 && len(parts) != 3 {
-		return bad
+		return false
 	}
 	if len(parts) == 2 {
 		parts = append([]string{"0"}, parts...)
 	}
-	var v [4]uint64 // domain, bus, device, slot
 	if !haveSlot {
 		slot = "0"
 	}
+	var v [4]uint64 // domain, bus, device, slot
 	for i, text := range append(parts, slot) {
 		n, rest, ok := scanUint(text, 16)
 		if !ok || rest != "" || n > [...]uint64{0xffff, 0xff, 0xff, 0xff}[i] {
-			return bad
+			return false
 		}
 		v[i] = n
 	}
 	dev.Domain, dev.Bus, dev.Dev, dev.VDevFn = int(v[0]), uint8(v[1]), uint8(v[2]), uint32(v[3])<<3
 	if fn == "*" {
 		dev.VFuncMask = allFuncs
-	} else {
-		n, rest, ok := scanUint(fn, 16)
-		if !ok || rest != "" || n > 7 {
-			return bad
-		}
-		dev.VFuncMask, dev.Func = 1, uint8(n)
+		return true
 	}
-	if !haveOpts {
-		return nil
-	}
-	for _, opt := range strings.Split(opts, ",") {
-		key, val, ok := strings.Cut(opt, "=")
-		switch {
-		case !ok:
-			return bad
-		case key == "rdm_policy":
-			if val != "strict" && val != "relaxed" {
-				return pciError(errorInval, val+" is not an valid PCI RDM property policy: 'strict' or 'relaxed'.", bad.Problems[0].Msg)
-			}
-			fromText(val, &dev.RDMPolicy)
-		default:
-			setPCIFlag(dev, key, val)
-		}
-	}
-	return nil
+	n, rest, ok := scanUint(fn, 16)
+	dev.VFuncMask, dev.Func = 1, uint8(n)
+	return ok && rest == "" && n <= 7
 }
 
 // pci reads the PCI devices and what holds for all of them.
@@ -233,7 +240,8 @@ func (b *builder) pci() error {
 	b.rdm(&def)
 	items, _ := b.texts("pci")
 	for _, item := range items {
-		dev, err := ParsePCI(item, def, b.opts.Release)
+		dev, warnings, err := ParsePCI(item, def, b.opts.Release)
+		b.warnings = append(b.warnings, warnings...)
 		if err != nil {
 			e := err.(*Error)
 			what := "PCI_SPEC_STRING"
