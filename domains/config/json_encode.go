@@ -41,9 +41,20 @@ func AppendList(b []byte, domains []Domain, rel Release) []byte {
 	w.open('[')
 	for _, d := range domains {
 		w.item()
-		encoder{w, rel}.domain(d)
+		encoder{w, rel}.domain(int(d.ID), d.Config)
 	}
 	w.close(']')
+	if !w.jsonC {
+		w.b = append(w.b, '\n')
+	}
+	return w.b
+}
+
+// AppendDomain appends the JSON object that config-update prints. An id of -1 is
+// written as null.
+func AppendDomain(b []byte, id int, s *Spec, rel Release) []byte {
+	w := newJSONWriter(b, rel)
+	encoder{w, rel}.domain(id, s)
 	if !w.jsonC {
 		w.b = append(w.b, '\n')
 	}
@@ -56,12 +67,16 @@ type encoder struct {
 	rel Release
 }
 
-func (e encoder) domain(d Domain) {
+func (e encoder) domain(id int, s *Spec) {
 	e.open('{')
 	e.key("domid")
-	e.uint(uint64(d.ID))
+	if id < 0 {
+		e.null()
+	} else {
+		e.int(int64(id))
+	}
 	e.key("config")
-	e.object(reflect.ValueOf(d.Config).Elem())
+	e.object(reflect.ValueOf(s).Elem())
 	e.close('}')
 }
 
