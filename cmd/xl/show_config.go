@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
+	"io"
 
 	"goxl/domains"
 	"goxl/domains/config"
@@ -12,24 +12,20 @@ import (
 // showConfig prints a configuration as create -n and config-update -d do: on
 // stdout, or on stderr.
 func (a *app) showConfig(spec *config.Spec, onStderr bool) error {
-	if a.host.conf.OutputSXP {
-		return &failure{status: 1, cause: &notYet{`output_format="sxp" of xl.conf`}}
-	}
-	b := config.AppendJSON(nil, spec, a.host.configRelease())
+	var w io.Writer = a.out
 	if onStderr {
-		_, err := a.env.stderr.Write(b)
-		return err
+		w = a.env.stderr
 	}
-	_, err := a.out.Write(b)
+	if a.host.conf.OutputSXP {
+		return a.showSXP(w, spec, -1, config.SXPFacts{})
+	}
+	_, err := w.Write(config.AppendJSON(nil, spec, a.host.configRelease()))
 	return err
 }
 
 // listLong prints the configurations of domains. One that cannot be read, such
 // as domain 0's on many hosts, is left out with a word about it.
 func (a *app) listLong(ctx context.Context, list []domains.Domain) error {
-	if a.host.conf.OutputSXP {
-		return &failure{status: 1, cause: &notYet{`output_format="sxp" of xl.conf`}}
-	}
 	var readable []config.Domain
 	for _, d := range list {
 		spec, err := a.host.domains.ConfigOf(ctx, d.ID)
@@ -37,7 +33,16 @@ func (a *app) listLong(ctx context.Context, list []domains.Domain) error {
 			a.rep.report(&failure{cause: err})
 			continue
 		}
+		if a.host.conf.OutputSXP {
+			if err := a.showSXP(a.out, spec, int(d.ID), config.SXPFacts{UUID: d.UUID}); err != nil {
+				return err
+			}
+			continue
+		}
 		readable = append(readable, config.Domain{ID: d.ID, Config: spec})
+	}
+	if a.host.conf.OutputSXP {
+		return nil
 	}
 	_, err := fmt.Fprintf(a.out, "%s\n", config.AppendList(nil, readable, a.host.configRelease()))
 	return err
@@ -46,24 +51,19 @@ func (a *app) listLong(ctx context.Context, list []domains.Domain) error {
 // showUpdate prints a configuration as config-update does, within an object that
 // has room for a domain id.
 func (a *app) showUpdate(spec *config.Spec) error {
-	rel := a.host.configRelease()
-	body := strings.TrimRight(string(config.AppendJSON(nil, spec, rel)), "\n")
-	indent, colon, end := "    ", ": ", "\n"
-	if !rel.Before(4, 21) { // another JSON library
-		indent, colon, end = "  ", ":", ""
+	if a.host.conf.OutputSXP {
+		return a.showSXP(a.out, spec, -1, config.SXPFacts{})
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "{\n%s\"domid\"%snull,\n%s\"config\"%s", indent, colon, indent, colon)
-	for i, line := range strings.Split(body, "\n") {
-		if i > 0 {
-			b.WriteByte('\n')
-			if line != "" {
-				b.WriteString(indent)
-			}
-		}
-		b.WriteString(line)
-	}
-	b.WriteString("\n}" + end)
-	_, err := a.out.WriteString(b.String())
+	_, err := a.out.Write(config.AppendDomain(nil, -1, spec, a.host.configRelease()))
 	return err
+}
+
+// showSXP prints a configuration in the old form. Guests that have none leave it
+// cut off, and an error.
+func (a *app) showSXP(w io.Writer, spec *config.Spec, id int, facts config.SXPFacts) error {
+	b, bad := spec.AppendSXP(nil, id, facts)
+	if _, err := w.Write(b); err != nil {
+		return err
+	}
+	return configFailure(bad)
 }
