@@ -208,6 +208,8 @@ func (r *request) setPerms() ([]byte, syscall.Errno) {
 		return nil, syscall.EINVAL
 	case !r.conn.privileged() && len(perms) > r.quota.Perms:
 		return nil, syscall.ENOSPC
+	case r.opt.Exists != nil && !r.opt.Exists(perms[0].Dom):
+		return nil, syscall.ENOENT
 	case strings.HasPrefix(sent, "@"):
 		return r.setSpecialPerms(sent, perms)
 	}

@@ -54,7 +54,7 @@ func (r *request) introduce() ([]byte, syscall.Errno) {
 	id, ok := parseDom(args[0])
 	gfn, err := strconv.ParseUint(args[1], 10, 64)
 	port, perr := strconv.ParseUint(args[2], 10, 31)
-	if !ok || err != nil || perr != nil || port == 0 {
+	if !ok || err != nil || perr != nil || port == 0 || r.opt.Exists != nil && !r.opt.Exists(id) {
 		return nil, syscall.EINVAL
 	}
 	d := r.domains[id]

@@ -20,6 +20,10 @@ type Options struct {
 	// the fact and without locks held.
 	Introduced func(dom abi.DomID, gfn abi.GFN, port abi.Port)
 
+	// Exists tells whether Xen has a domain, if set. A domain that it has not
+	// can own no node: SET_PERMS answers ENOENT, INTRODUCE EINVAL.
+	Exists func(abi.DomID) bool
+
 	// NoDirectoryPart makes the store as old as Xen 4.8: no list in parts.
 	NoDirectoryPart bool
 }
