@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 type fakeDevice struct {
 	mu     sync.Mutex
 	buffer []byte
+	closed bool
 	work   chan struct{}
 	*io.PipeReader
 	replies *io.PipeWriter
@@ -45,12 +47,18 @@ func (d *fakeDevice) Write(b []byte) (int, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return 0, os.ErrClosed
+	}
 	d.buffer = append(d.buffer[:0], b...)
 	d.work <- struct{}{}
 	return len(b), nil
 }
 
 func (d *fakeDevice) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
 	close(d.work)
 	return d.PipeReader.Close()
 }
