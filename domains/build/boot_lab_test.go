@@ -19,6 +19,8 @@ import (
 	"goxl/xenstore/wire"
 )
 
+var le = binary.LittleEndian
+
 // host is the hypervisor and xenstore that a test builds guests on.
 type host struct {
 	t     *testing.T
@@ -80,7 +82,7 @@ func linux(t *testing.T, kind build.Kind, mem abi.KiB, vcpus int) build.Params {
 	}
 	t.Logf("kernel unpacked in %v", time.Since(start).Round(time.Millisecond))
 	rd, rdSize := guestFile(t, "initrd.img")
-	return build.Params{Kind: kind, Image: im, CmdLine: "console=hvc0 earlyprintk=xen", TimerMode: 1,
+	return build.Params{Kind: kind, Image: im, CmdLine: "console=hvc0", TimerMode: 1,
 		Modules: []build.Module{{Data: rd, Size: rdSize}}, Target: mem, VCPUs: vcpus, Claim: true}
 }
 
@@ -157,8 +159,8 @@ const (
 )
 
 // console reads what the guest prints until want is seen, playing the console
-// daemon.
-func (s *host) console(id abi.DomID, frame abi.GFN, want string, limit time.Duration) {
+// daemon. It returns what was seen, and whether that was it.
+func (s *host) console(id abi.DomID, frame abi.GFN, want string, limit time.Duration) (string, bool) {
 	s.t.Helper()
 	m, err := s.h.MapForeign(id, []abi.GFN{frame}, xenctrl.ProtReadWrite)
 	if err != nil {
@@ -166,7 +168,7 @@ func (s *host) console(id abi.DomID, frame abi.GFN, want string, limit time.Dura
 	}
 	defer m.Close()
 	var text []byte
-	start, le := time.Now(), binary.LittleEndian
+	start := time.Now()
 	for !strings.Contains(string(text), want) {
 		err := m.With(func(b []byte) error {
 			cons, prod := le.Uint32(b[ringOutCons:]), le.Uint32(b[ringOutProd:])
@@ -184,12 +186,13 @@ func (s *host) console(id abi.DomID, frame abi.GFN, want string, limit time.Dura
 			s.t.Fatal(err)
 		}
 		if time.Since(start) > limit || info.Shutdown() {
-			s.t.Fatalf("no %q after %v (flags %#x, %v of CPU); the console said:\n%s",
-				want, time.Since(start), info.Flags, info.CPUTime, tail(string(text), 3000))
+			s.t.Logf("no %q after %v: flags %#x, %v of CPU", want, time.Since(start), info.Flags, info.CPUTime)
+			return string(text), false
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 	}
 	s.t.Logf("%q after %v", want, time.Since(start).Round(time.Millisecond))
+	return string(text), true
 }
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
@@ -201,22 +204,52 @@ func TestLabBoot(t *testing.T) {
 		kind  build.Kind
 		mem   abi.KiB
 		vcpus int
+		more  string // on the command line; where it says maxcpus=, the others stay off
 	}{
-		{"PVH", build.PVH, 160 << 10, 1},
-		{"PV", build.PV, 160 << 10, 1},
-		{"PVH with 2 vcpus", build.PVH, 160 << 10, 2},
-		{"PV with 2 vcpus", build.PV, 160 << 10, 2},
+		{"PVH", build.PVH, 160 << 10, 1, ""},
+		{"PV", build.PV, 160 << 10, 1, ""},
+		{"PVH with 2 vcpus", build.PVH, 160 << 10, 2, ""},
+		{"PV with 2 vcpus", build.PV, 160 << 10, 2, ""},
+		{"PVH with 33 vcpus", build.PVH, 256 << 10, 33, " maxcpus=3"},
+		{"PV with 33 vcpus", build.PV, 256 << 10, 33, " maxcpus=3"},
+		{"PVH with 128 vcpus", build.PVH, 384 << 10, 128, " maxcpus=2"},
+		{"PV with 128 vcpus", build.PV, 384 << 10, 128, " maxcpus=2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := openHost(t)
 			p := linux(t, tt.kind, tt.mem, tt.vcpus)
-			id := s.create(tt.kind, tt.vcpus)
-			r := s.build(id, p)
-			s.introduce(id, r)
-			if err := s.h.Unpause(id); err != nil {
-				t.Fatal(err)
-			}
-			s.console(id, r.Console.Frame, "goxl-guest ready", 5*time.Minute)
+			p.CmdLine += tt.more
+			s.boot(p)
 		})
+	}
+}
+
+// emulatorTries is how often a guest in a HVM container is started. QEMU's
+// emulation of SVM now and then returns from a guest twice when the machine is
+// busy, which leaves Xen's own registers in the guest: a triple fault, whoever
+// built it. What is wrong with a guest of ours fails every time.
+const emulatorTries = 6
+
+// boot builds and starts a guest until its init has run.
+func (s *host) boot(p build.Params) {
+	s.t.Helper()
+	tries := 1
+	if p.Kind == build.PVH {
+		tries = emulatorTries
+	}
+	for try := 1; ; try++ {
+		id := s.create(p.Kind, p.VCPUs)
+		r := s.build(id, p)
+		s.introduce(id, r)
+		if err := s.h.Unpause(id); err != nil {
+			s.t.Fatal(err)
+		}
+		text, ok := s.console(id, r.Console.Frame, "goxl-guest ready", 5*time.Minute)
+		if ok {
+			return
+		}
+		if info, err := s.h.DomainInfo(id); err != nil || !info.Shutdown() || try == tries {
+			s.t.Fatalf("try %d (%v): the console said:\n%s", try, err, tail(text, 3000))
+		}
 	}
 }

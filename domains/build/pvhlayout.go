@@ -48,20 +48,29 @@ func splitMemory(size uint64) (lowEnd, highEnd uint64) {
 }
 
 // layOutPVH places a guest with mem of RAM. What comes into low memory follows
-// the kernel: the modules, then the start info with room for startSize bytes.
+// the kernel: the modules, and before or behind them the start info with room
+// for startSize bytes.
 func layOutPVH(k *image.PVH, mem abi.Pages, modules []Module, startSize uint64) (*pvhLayout, error) {
 	l := &pvhLayout{}
 	l.lowEnd, l.highEnd = splitMemory(uint64(mem) << abi.PageShift)
 	l.kernel = area{pfn: abi.PFN(k.Start >> abi.PageShift), size: k.End - k.Start&^(abi.PageSize-1)}
 	l.kernel.pages = pagesOf(l.kernel.size)
 	next := l.kernel.end()
-	for _, m := range modules {
-		a := area{next, pagesOf(uint64(m.Size)), uint64(m.Size)}
-		l.modules = append(l.modules, a)
+	take := func(size uint64) area {
+		a := area{next, pagesOf(size), size}
 		next = a.end()
+		return a
 	}
-	l.start = area{next, pagesOf(startSize), startSize}
-	if end := uint64(l.start.end()) << abi.PageShift; end > l.lowEnd {
+	if k.RamdiskLast {
+		l.start = take(startSize)
+	}
+	for _, m := range modules {
+		l.modules = append(l.modules, take(uint64(m.Size)))
+	}
+	if !k.RamdiskLast {
+		l.start = take(startSize)
+	}
+	if end := uint64(next) << abi.PageShift; end > l.lowEnd {
 		return nil, fmt.Errorf("%w: kernel, ramdisk and start info reach up to %d KiB, the guest has %d KiB below 4 GiB (raise memory=)",
 			ErrTooSmall, end>>10, l.lowEnd>>10)
 	}

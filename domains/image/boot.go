@@ -23,6 +23,7 @@ type PVH struct {
 	Entry       uint32
 	Start, End  uint64
 	RSDPBelow1M bool // the kernel finds ACPI's root only below 1 MiB
+	RamdiskLast bool // Xen's tools put the ramdisk behind all else for this kernel
 }
 
 // HVM is how firmware (hvmloader) is entered. Addresses are guest-physical.
@@ -140,9 +141,10 @@ func (im *Image) PVH() (*PVH, error) {
 	if entry < start || entry >= end {
 		return nil, badf("the kernel's PVH entry %#x lies outside of it (%#x to %#x)", entry, start, end)
 	}
-	linux := strings.HasPrefix(n.Text(NoteGuestOS), "linux")
+	linux := n.Text(NoteGuestOS) == "linux"
+	byPFN, _ := n.Number(NoteModStartPFN)
 	return &PVH{Entry: uint32(entry), Start: start, End: end,
-		RSDPBelow1M: linux && !n.Supported.Has(FeatLinuxRSDPUnrestricted)}, nil
+		RSDPBelow1M: linux && !n.Supported.Has(FeatLinuxRSDPUnrestricted), RamdiskLast: byPFN != 0}, nil
 }
 
 // HVM returns how to start im as the firmware of a HVM guest. It refuses a
