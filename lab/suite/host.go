@@ -45,7 +45,11 @@ func (r *runner) target(ctx context.Context, t Target) {
 			}
 			h = l.Hosts[0]
 		}
-		if err := r.onHost(ctx, t, h, p); err != nil {
+		err := r.onHost(ctx, t, h, p)
+		if ctx.Err() != nil {
+			return // told as the end of the whole run
+		}
+		if err != nil {
 			r.tally.Fail(Failure{t.String(), p.Path, "", err.Error() + "\n" + consoleTail(h)})
 			l.Close()
 			l = nil
@@ -77,6 +81,7 @@ func (r *runner) onHost(ctx context.Context, t Target, h *lab.Host, p Package) e
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, r.Limit+time.Minute)
 	defer cancel()
+	r.log.note(t.String(), p.Path)
 	out, in := io.Pipe()
 	convert := goCommand(ctx, r.Module, "tool", "test2json", "-t", "-p", p.Path)
 	convert.Stdin = out
@@ -99,7 +104,7 @@ func (r *runner) onHost(ctx context.Context, t Target, h *lab.Host, p Package) e
 	if runErr != nil && !errors.As(runErr, &exit) {
 		return fmt.Errorf("the host was lost after %s: %w", time.Since(begin).Round(time.Second), runErr)
 	}
-	r.log.note(t.String(), fmt.Sprintf("%s: %s (%s)", p.Path, result, time.Since(begin).Round(100*time.Millisecond)))
+	r.log.note(t.String(), fmt.Sprintf("%s: %s in %s", p.Path, result, time.Since(begin).Round(100*time.Millisecond)))
 	if result.Failed > 0 {
 		r.explain(ctx, t, h)
 	}

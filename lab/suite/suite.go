@@ -84,7 +84,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 			return r.tally.Result(), err
 		}
 	}
-	return r.tally.Result(), ctx.Err()
+	return r.tally.Result(), context.Cause(ctx)
 }
 
 // buildImages builds the images that are missing, in the background; the
