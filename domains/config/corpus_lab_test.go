@@ -24,7 +24,7 @@ func TestLabCorpus(t *testing.T) {
 	known := 0
 	for _, f := range readCorpus(t) {
 		for i, c := range f.cases {
-			if i%8 != 0 && os.Getenv("XL_CORPUS") != "all" {
+			if i%12 != 0 && os.Getenv("XL_CORPUS") != "all" {
 				continue
 			}
 			if deviations[c.name] != "" || deviations[c.name+"/"+rel.String()] != "" {

@@ -1,10 +1,6 @@
 package config
 
-import (
-	"strings"
-
-	"goxl/xenctrl/abi"
-)
+import "strings"
 
 // settingsOf cuts a device's description at its commas, without the blanks
 // before each part.
@@ -40,7 +36,7 @@ func (b *builder) cutShort(kind, spec string, pairs [][2]string) {
 func (b *builder) p9s() error {
 	items, _ := b.texts("p9")
 	var old P9 // up to 4.17, a setting holds for those that follow as well
-	for i, item := range items {
+	for _, item := range items {
 		if b.before(4, 18) {
 			old.DevID = Opt[int]{} // the number is lost again
 			if err := b.p9Old(&old, item); err != nil {
@@ -53,7 +49,6 @@ func (b *builder) p9s() error {
 		if err != nil {
 			return err
 		}
-		_ = i
 		b.spec.P9s = append(b.spec.P9s, dev)
 	}
 	return nil
@@ -94,8 +89,7 @@ func (b *builder) p9(item string) (P9, error) {
 	for _, s := range fields(item, ",") {
 		key, val, ok := b.pair(s)
 		if !ok {
-			e := fatal(CodeDevice, "failed to parse 9pfs configuration: %s", s)
-			return dev, e
+			return dev, fatal(CodeDevice, "failed to parse 9pfs configuration: %s", s)
 		}
 		if dst := p9Text(&dev, key); dst != nil {
 			*dst = Some(val)
@@ -104,6 +98,9 @@ func (b *builder) p9(item string) (P9, error) {
 		if err := b.p9Setting(&dev, key, val); err != nil {
 			return dev, err
 		}
+	}
+	if b.before(4, 19) && (!dev.Path.IsSet() || !dev.SecurityModel.IsSet() || !dev.Tag.IsSet()) {
+		return dev, fatal(CodeDevice, "9pfs spec missing required field!\n")
 	}
 	if dev.Type == P9Xen9pfsd && !dev.Path.IsSet() {
 		dev.Path = Some("/var/log/xen/guests/" + b.spec.CInfo.Name.Value())
@@ -211,13 +208,13 @@ func (b *builder) vdispls() error {
 }
 
 func (b *builder) vdispl(dev *VDispl, s string) error {
-	key, val, _ := strings.Cut(s, "=")
+	key, val, ok := strings.Cut(s, "=")
 	switch {
-	case strings.HasPrefix(s, "backend="):
+	case ok && key == "backend":
 		dev.Backend.Name = Some(val)
-	case strings.HasPrefix(s, "be-alloc="):
+	case ok && key == "be-alloc":
 		dev.BEAlloc = strtoul0(val) != 0
-	case strings.HasPrefix(s, "connectors="):
+	case ok && key == "connectors":
 		dev.Connectors = nil
 		for _, c := range fields(val, ";") {
 			conn, err := b.connector(c)
@@ -227,7 +224,6 @@ func (b *builder) vdispl(dev *VDispl, s string) error {
 			dev.Connectors = append(dev.Connectors, conn)
 		}
 	default:
-		_ = key
 		return fatal(CodeDevice, "Unknown string \"%s\" in vdispl spec\n", s)
 	}
 	return nil
@@ -400,6 +396,3 @@ func (b *builder) usbdevs() error {
 	}
 	return nil
 }
-
-// domZero is where a backend is if nothing else was said.
-const domZero = abi.DomID(0)

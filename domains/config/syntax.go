@@ -140,28 +140,22 @@ func (p *parser) assignment() error {
 		return p.syntaxError("STRING", "NUMBER", "'['")
 	}
 	s.line = p.tokenLine
-	val, err := p.readValue(func() { p.store(s) }, s)
-	_ = val
-	return err
+	var err error
+	if s.val, err = p.readValue(); err != nil {
+		return err
+	}
+	p.store(s) // before the next token is read: an error names the current one
+	p.shift()
+	return nil
 }
 
-// readValue reads a value. It calls done, if that is not nil, after the last
-// token of the value became the current one and before the next is read, since
-// errors name the current one.
-func (p *parser) readValue(done func(), s *setting) (*value, error) {
-	v := &value{line: p.tokenLine}
+// readValue reads a value and stops at its last token.
+func (p *parser) readValue() (*value, error) {
+	v := &value{line: p.tokenLine, text: p.value}
 	if p.tok == tokOpen {
-		if err := p.readList(v); err != nil {
-			return nil, err
-		}
-	} else {
-		v.text = p.value
+		v.text = ""
+		return v, p.readList(v)
 	}
-	if done != nil {
-		s.val = v
-		done()
-	}
-	p.shift()
 	return v, nil
 }
 
@@ -176,11 +170,12 @@ func (p *parser) readList(v *value) error {
 	p.shift()
 	p.newlines()
 	for p.tok == tokString || p.tok == tokNumber || p.tok == tokOpen {
-		item, err := p.readValue(nil, nil)
+		item, err := p.readValue()
 		if err != nil {
 			return err
 		}
 		v.list = append(v.list, item)
+		p.shift()
 		p.newlines()
 		if p.tok != tokComma {
 			break
