@@ -10,7 +10,7 @@ stores   := chmod control exists list ls read rm watch write
 .PHONY: build demo test matrix bench install clean
 
 build: ## static binaries in bin/
-	$(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o bin/ ./cmd/...
+	$(GO) build -tags urfave_cli_no_docs -trimpath -buildvcs=false -ldflags='-s -w' -o bin/ ./cmd/...
 
 demo: bin/xenlab ## our xl on a real Xen, to look at
 	bin/xenlab demo

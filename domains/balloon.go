@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"goxl/domains/config"
@@ -120,20 +119,15 @@ func (m *Manager) shortage(ctx context.Context, name string, need, free abi.KiB)
 	return &Error{Kind: NoMemory, Op: "create " + name, Err: s}
 }
 
-// dom0MemOption finds a fixed size of domain 0 in Xen's command line, as xl does.
-var dom0MemOption = regexp.MustCompile(`(^| )dom0_mem=((|min:|max:)(-?[0-9]+[bBkKmMgGtT]?|(-?[0-9]+[bBkKmMgGtT]?\+)?[0-9]{1,2}%),?)+($| )`)
-
 // autoballoon reports whether domain 0 may be made smaller for a new guest.
 func (m *Manager) autoballoon() (bool, error) {
-	switch m.conf.Autoballoon {
-	case config.True:
-		return true, nil
-	case config.False:
-		return false, nil
+	if m.conf.Autoballoon != config.Default {
+		return m.conf.Autoballoon == config.True, nil
 	}
 	cmd, err := m.xen.CommandLine()
 	if err != nil {
 		return false, m.hyper(0, "read Xen's command line", err)
 	}
-	return !dom0MemOption.MatchString(cmd), nil
+	v := m.xen.Version()
+	return m.conf.BalloonDom0(cmd, config.Release{Major: v.Major, Minor: v.Minor}), nil
 }

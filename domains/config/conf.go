@@ -190,10 +190,9 @@ func (c *confReader) noteUnused(order []*setting) {
 }
 
 // dom0Mem is what xl looks for on Xen's command line; dom0MemOld up to 4.15.
-var (
-	dom0Mem = regexp.MustCompile(
-		`(^| )dom0_mem=((|min:|max:)(-?[0-9]+[bBkKmMgGtT]?|(-?[0-9]+[bBkKmMgGtT]?\+)?[0-9]{1,2}%),?)+($| )`)
-	dom0MemOld = regexp.MustCompile(`(^| )dom0_mem=((|min:|max:)[0-9]+[bBkKmMgG]?,?)+($| )`)
+const (
+	dom0Mem    = `(^| )dom0_mem=((|min:|max:)(-?[0-9]+[bBkKmMgGtT]?|(-?[0-9]+[bBkKmMgGtT]?\+)?[0-9]{1,2}%),?)+($| )`
+	dom0MemOld = `(^| )dom0_mem=((|min:|max:)[0-9]+[bBkKmMgG]?,?)+($| )`
 )
 
 // BalloonDom0 reports whether memory may be taken from dom0 for a new guest, on a
@@ -203,7 +202,7 @@ func (c *Conf) BalloonDom0(xenCommandLine string, rel Release) bool {
 	if rel.Before(4, 16) {
 		re = dom0MemOld
 	}
-	return c.Autoballoon.Or(!re.MatchString(xenCommandLine))
+	return c.Autoballoon.Or(!regexp.MustCompile(re).MatchString(xenCommandLine))
 }
 
 // ApplyCPUMasks restricts the hard affinity of s to the masks, as xl does when it

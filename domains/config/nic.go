@@ -176,9 +176,9 @@ func parseLooseMAC(s string, partial *MAC) (MAC, bool) {
 	return mac, true
 }
 
-var (
-	rateForm     = regexp.MustCompile(`^[0-9]+[GMK]?[Bb]/s$`)
-	intervalForm = regexp.MustCompile(`^[0-9]+[mu]?s?$`)
+const (
+	rateForm     = `^[0-9]+[GMK]?[Bb]/s$`
+	intervalForm = `^[0-9]+[mu]?s?$`
 )
 
 // rate reads a limit such as "10Mb/s@20ms" into bytes per interval.
@@ -194,7 +194,7 @@ func (p *nicParser) rate(s string) error {
 	if rate == "" {
 		return fail("no rate specified", s)
 	}
-	if !rateForm.MatchString(rate) {
+	if !regexp.MustCompile(rateForm).MatchString(rate) {
 		return fail("invalid rate", rate)
 	}
 	n, unit, _ := scanUint(rate, 0)
@@ -214,7 +214,7 @@ func (p *nicParser) rate(s string) error {
 	}
 	usecs := uint64(50000)
 	if hasInterval {
-		if !intervalForm.MatchString(interval) {
+		if !regexp.MustCompile(intervalForm).MatchString(interval) {
 			return fail("invalid replenishment interval", interval)
 		}
 		var rest string

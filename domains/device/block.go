@@ -121,7 +121,7 @@ func (b *block) publish(ctx context.Context, path string, num host.DevNumber, lo
 	return b.set.Store.Send(ctx, &w)
 }
 
-var loopPath = regexp.MustCompile(`^/dev/loop[0-9]{1,7}$`)
+const loopPath = `^/dev/loop[0-9]{1,7}$`
 
 // remove frees the loop device. The backend may still have it open; the kernel
 // then frees it when that ends. It does so too when the file is gone meanwhile,
@@ -130,7 +130,7 @@ func (b *block) remove(ctx context.Context) error {
 	if b.node == "" {
 		return nil
 	}
-	if !loopPath.MatchString(b.node) {
+	if !regexp.MustCompile(loopPath).MatchString(b.node) {
 		return fmt.Errorf("%s: node %.64q is no loop device", b.dev, b.node)
 	}
 	lock, err := b.set.Host.HotplugLock(ctx, "block")

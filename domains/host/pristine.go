@@ -104,7 +104,7 @@ func (h *Host) hasHooks(dir string) bool {
 	return err != nil || len(hooks) > 0
 }
 
-var assignment = regexp.MustCompile(`^[A-Za-z_]+="[A-Za-z0-9/._+-]*"$`)
+const assignment = `^[A-Za-z_]+="[A-Za-z0-9/._+-]*"$`
 
 // onlyAssigns reports whether a file, which each build writes anew, does nothing
 // but set variables to plain paths.
@@ -113,9 +113,10 @@ func onlyAssigns(path string) bool {
 	if err != nil {
 		return false
 	}
+	form := regexp.MustCompile(assignment)
 	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
 		line := bytes.TrimSpace(s.Bytes())
-		if len(line) > 0 && line[0] != '#' && !assignment.Match(line) {
+		if len(line) > 0 && line[0] != '#' && !form.Match(line) {
 			return false
 		}
 	}

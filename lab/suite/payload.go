@@ -90,7 +90,7 @@ func Programs(ctx context.Context, module, dir string) error {
 		if strings.Contains(p.ImportPath, "/examples/") {
 			to = filepath.Join(dir, "examples", path.Base(p.ImportPath))
 		}
-		if err := goRun(ctx, module, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, p.ImportPath); err != nil {
+		if err := goRun(ctx, module, "build", "-tags=urfave_cli_no_docs", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, p.ImportPath); err != nil {
 			return err
 		}
 	}
