@@ -31,6 +31,10 @@ const (
 // MapForeign maps frames with MMAPBATCH_V2. The kernel answers per frame; a
 // frame that is paged out is asked for again until it is there.
 func (s *privcmd) MapForeign(dom DomID, frames []GFN, prot Prot, errs []error) ([]byte, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	s.count("mmap")
 	mem, err := unix.Mmap(s.fd, 0, len(frames)<<abi.PageShift, int(prot), unix.MAP_SHARED)
 	if err != nil {
@@ -103,6 +107,10 @@ type resource struct {
 
 // MapResource maps frames of a table with MMAP_RESOURCE.
 func (s *privcmd) MapResource(dom DomID, r Resource, first uint64, n int, prot Prot) ([]byte, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	s.count("mmap")
 	mem, err := unix.Mmap(s.fd, 0, n<<abi.PageShift, int(prot), unix.MAP_SHARED)
 	if err != nil {
@@ -118,6 +126,10 @@ func (s *privcmd) MapResource(dom DomID, r Resource, first uint64, n int, prot P
 
 // ResourceFrames asks for the size of a table.
 func (s *privcmd) ResourceFrames(dom DomID, r Resource) (int, error) {
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.leave()
 	arg := resource{dom: uint16(dom), typ: uint32(r.Type), id: r.ID}
 	if err := s.resource(&arg); err != nil {
 		return 0, err

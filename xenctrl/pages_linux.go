@@ -16,6 +16,10 @@ const faultRetries = 10
 // Alloc maps pages for hypercalls: from /dev/xen/hypercall, whose pages never
 // move, or else anonymous memory that is locked, kept from forks and touched.
 func (s *privcmd) Alloc(pages int) (Buffer, error) {
+	if err := s.enter(); err != nil {
+		return Buffer{}, err
+	}
+	defer s.leave()
 	size := pages << abi.PageShift
 	s.count("mmap")
 	if s.bufs >= 0 {

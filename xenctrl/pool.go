@@ -18,9 +18,10 @@ const (
 // pool hands out hypercall buffers and keeps some for the next call, since
 // getting one costs two system calls.
 type pool struct {
-	sys  System
-	mu   sync.Mutex
-	free [poolClasses][]Buffer
+	sys    System
+	mu     sync.Mutex
+	free   [poolClasses][]Buffer
+	closed bool // keep nothing any more
 }
 
 // get returns a buffer of at least size bytes, not cleared.
@@ -45,7 +46,7 @@ func (p *pool) get(size int) (Buffer, error) {
 func (p *pool) put(b Buffer) {
 	class := bits.Len(uint(len(b.b)>>abi.PageShift - 1))
 	p.mu.Lock()
-	if class < poolClasses && len(p.free[class]) < poolKeep {
+	if class < poolClasses && len(p.free[class]) < poolKeep && !p.closed {
 		if p.free[class] == nil {
 			p.free[class] = make([]Buffer, 0, poolKeep)
 		}
@@ -61,6 +62,7 @@ func (p *pool) put(b Buffer) {
 func (p *pool) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.closed = true
 	var errs []error
 	for i, list := range p.free {
 		for _, b := range list {

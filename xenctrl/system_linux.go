@@ -25,8 +25,10 @@ const (
 
 // privcmd is the System of a Linux control domain.
 type privcmd struct {
-	fd   int // /dev/xen/privcmd
-	bufs int // /dev/xen/hypercall, -1 before Linux 4.18
+	life   sync.RWMutex // held for reading while a descriptor is in use
+	closed bool
+	fd     int // /dev/xen/privcmd
+	bufs   int // /dev/xen/hypercall, -1 before Linux 4.18
 
 	mu       sync.Mutex
 	syscalls map[string]uint64
@@ -58,6 +60,19 @@ func openError(err error) error {
 	return err
 }
 
+// enter makes sure that the descriptors stay ours until leave: their numbers may
+// be another file's after Close.
+func (s *privcmd) enter() error {
+	s.life.RLock()
+	if s.closed {
+		s.life.RUnlock()
+		return fmt.Errorf("hypervisor handle: %w", os.ErrClosed)
+	}
+	return nil
+}
+
+func (s *privcmd) leave() { s.life.RUnlock() }
+
 func (s *privcmd) count(name string) {
 	s.mu.Lock()
 	s.syscalls[name]++
@@ -81,6 +96,10 @@ type hypercallArgs struct {
 // Hypercall makes a hypercall. The kernel restarts what Xen preempts; only a
 // signal ends the call early, and then it is made again.
 func (s *privcmd) Hypercall(op uint64, args [5]uint64) (int64, error) {
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.leave()
 	arg := hypercallArgs{op, args}
 	for try := 0; ; try++ {
 		s.count("ioctl privcmd hypercall")
@@ -99,6 +118,10 @@ func (s *privcmd) Hypercall(op uint64, args [5]uint64) (int64, error) {
 
 // DMOp makes a device model operation. The kernel pins the buffers.
 func (s *privcmd) DMOp(dom DomID, bufs [][]byte) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	type buf struct{ ptr, size uintptr }
 	list := make([]buf, len(bufs))
 	for i, b := range bufs {
@@ -128,8 +151,14 @@ func (s *privcmd) DMOp(dom DomID, bufs [][]byte) error {
 	}
 }
 
-// Close closes the devices.
+// Close waits for running calls and closes the devices. It may be called twice.
 func (s *privcmd) Close() error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
 	s.count("close")
 	err := unix.Close(s.fd)
 	if s.bufs >= 0 {

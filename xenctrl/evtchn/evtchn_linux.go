@@ -62,8 +62,8 @@ func (c *Conn) ioctl(op string, req uintptr, arg unsafe.Pointer) (int, error) {
 			}
 		}
 	})
-	if err != nil {
-		return 0, opError(op, err)
+	if err != nil { // the only reason there is
+		return 0, opError(op, os.ErrClosed)
 	}
 	if errno != 0 {
 		return 0, opError(op, errno)

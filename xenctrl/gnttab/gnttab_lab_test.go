@@ -142,3 +142,25 @@ func TestLabCopy(t *testing.T) {
 		t.Logf("bad reference: %v", err)
 	}
 }
+
+// TestLabCloseOrder holds that a mapping outlives the device it was made with.
+func TestLabCloseOrder(t *testing.T) {
+	c, a := opened(t)
+	s := share(t, a, 1, gnttab.ReadWrite)
+	m, err := c.Map(0, s.Refs(), gnttab.ReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.With(func(b []byte) error { b[0] = 1; return nil }); err != nil {
+		t.Error(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Map(0, s.Refs(), gnttab.ReadWrite); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Map after Close = %v", err)
+	}
+}

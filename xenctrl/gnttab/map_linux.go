@@ -70,8 +70,8 @@ func ioctl(f *os.File, req uintptr, arg []byte) error {
 			}
 		}
 	})
-	if err != nil {
-		return err
+	if err != nil { // the only reason there is
+		return os.ErrClosed
 	}
 	if errno != 0 {
 		return errno
@@ -90,7 +90,10 @@ func mmap(f *os.File, index uint64, pages, prot int) ([]byte, error) {
 	err = raw.Control(func(fd uintptr) {
 		b, failed = unix.Mmap(int(fd), int64(index), pages<<abi.PageShift, prot, unix.MAP_SHARED)
 	})
-	return b, errors.Join(err, failed)
+	if err != nil {
+		return nil, os.ErrClosed
+	}
+	return b, failed
 }
 
 // Mapping is granted memory in our address space, with one owner who closes it.
