@@ -301,7 +301,7 @@ func (g *guest) complete(ctx context.Context, d domains.Domain) bool {
 	if _, err := g.Manager.StoredConfig(ctx, d.ID); err != nil {
 		return false
 	}
-	if d.Paused && d.CPUTime == 0 {
+	if d.Paused {
 		if err := g.Manager.Unpause(ctx, d.ID); err != nil {
 			g.logf("%v", err)
 			return false

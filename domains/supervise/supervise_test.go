@@ -1,0 +1,322 @@
+package supervise_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"goxl/domains"
+	"goxl/domains/config"
+	"goxl/domains/supervise"
+	"goxl/xenctrl/abi"
+)
+
+var release417, _ = abi.Release(4, 17)
+
+// A guest that reboots is built again, until it powers off; then nobody needs
+// the supervisor.
+func TestReboot(t *testing.T) {
+	w := newWorld(t, release417)
+	id := w.create(w.spec())
+	w.awaitLog("to die")
+	for range 2 {
+		w.end(id, domains.Reboot)
+		d := w.await("guest", id)
+		if d.UUID != w.spec().CInfo.UUID {
+			t.Errorf("uuid %s", d.UUID)
+		}
+		w.awaitLog(fmt.Sprintf("(domid %d)", d.ID))
+		id = d.ID
+	}
+	w.end(id, domains.Poweroff)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+	if ids := w.xen.IDs(); len(ids) != 0 {
+		t.Errorf("domains %v are left", ids)
+	}
+	if w.records() != 0 {
+		t.Error("a record is left")
+	}
+	pid := os.Getpid()
+	want := fmt.Sprintf(`Waiting for domain guest (domid 1) to die [pid %[1]d]
+Domain 1 has shut down, reason code 1 0x1
+Action for shutdown reason code 1 is restart
+Domain 1 needs to be cleaned up: destroying the domain
+Done. Rebooting now
+Waiting for domain guest (domid 2) to die [pid %[1]d]
+Domain 2 has shut down, reason code 1 0x1
+Action for shutdown reason code 1 is restart
+Domain 2 needs to be cleaned up: destroying the domain
+Done. Rebooting now
+Waiting for domain guest (domid 3) to die [pid %[1]d]
+Domain 3 has shut down, reason code 0 0x0
+Action for shutdown reason code 0 is destroy
+Domain 3 needs to be cleaned up: destroying the domain
+Done. Exiting now
+`, pid)
+	if got := w.log(); got != want {
+		t.Errorf("log:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestActions(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		edit   func(*config.Spec)
+		reason domains.Reason
+		lines  []string
+		left   int // domains afterwards
+	}{
+		{"preserve", func(s *config.Spec) { s.OnCrash = config.ActionPreserve }, domains.Crash,
+			[]string{"reason code 3 0x3", "is preserve", "Done. Exiting now"}, 1},
+		{"destroy on watchdog", func(*config.Spec) {}, domains.Watchdog, []string{"reason code 4 0x4", "is destroy", "needs to be cleaned up"}, 0},
+		{"core dump", func(s *config.Spec) { s.OnCrash = config.ActionCoredumpDestroy }, domains.Crash,
+			[]string{"is coredump-destroy", "dumping core to ", "core dump failed (rc=-4).", "needs to be cleaned up"}, 0},
+		{"soft reset of a PVH guest", func(s *config.Spec) { s.OnSoftReset = config.ActionSoftReset }, domains.SoftReset,
+			[]string{"is soft-reset", "Done. Rebooting now", "needs an HVM guest"}, 0},
+		{"unknown reason", func(*config.Spec) {}, 9, []string{"Unknown shutdown reason code 9. Destroying domain.", "Action for shutdown reason code 9 is destroy"}, 0},
+		{"suspended", func(*config.Spec) {}, domains.Suspend, []string{"Domain has suspended.\nDone. Exiting now"}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, release417)
+			s := w.spec()
+			tt.edit(s)
+			w.end(w.create(s), tt.reason)
+			if err := w.ended(); err != nil {
+				t.Error(err)
+			}
+			for _, l := range tt.lines {
+				if !strings.Contains(w.log(), l) {
+					t.Errorf("the log lacks %q:\n%s", l, w.log())
+				}
+			}
+			if ids := w.xen.IDs(); len(ids) != tt.left {
+				t.Errorf("domains %v, want %d", ids, tt.left)
+			}
+			if w.records() != 0 {
+				t.Error("a record is left")
+			}
+		})
+	}
+}
+
+// From 4.20 on a suspended guest is still looked after: it may be resumed.
+func TestSuspendSince420(t *testing.T) {
+	v, _ := abi.Release(4, 20)
+	w := newWorld(t, v)
+	id := w.create(w.spec())
+	w.end(id, domains.Suspend)
+	w.awaitLog("Domain has suspended.")
+	if err := w.m.Destroy(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	w.srv.Destroy(id)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+	w.awaitLog(fmt.Sprintf("Domain %d has been destroyed.", id))
+}
+
+// rename-restart keeps the old domain beside the new guest.
+func TestRenameRestart(t *testing.T) {
+	w := newWorld(t, release417)
+	s := w.spec()
+	s.OnCrash = config.ActionRestartRename
+	id := w.create(s)
+	w.end(id, domains.Crash)
+	d := w.await("guest", id)
+	old, err := w.m.Info(t.Context(), id)
+	if err != nil || !strings.HasPrefix(old.Name, "guest-2") || !strings.HasSuffix(old.Name, "Z") || !old.Shutdown {
+		t.Errorf("the old domain: %+v, %v", old, err)
+	}
+	w.awaitLog("Preserving domain 1 guest with suffix-")
+	// The end of the old one is none of our business, that of the new one is.
+	if err := w.m.Destroy(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	w.srv.Destroy(id)
+	w.end(d.ID, domains.Poweroff)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A configuration that was updated is used at the next reboot, once.
+func TestConfigUpdate(t *testing.T) {
+	w := newWorld(t, release417)
+	id := w.create(w.spec())
+	if err := w.m.UpdateConfig(t.Context(), id, []byte("more")); err != nil {
+		t.Fatal(err)
+	}
+	w.end(id, domains.Reboot)
+	d := w.await("guest", id)
+	if d.MaxVCPU != 1 {
+		t.Errorf("%d vcpus after the update, want 2", d.MaxVCPU+1)
+	}
+	w.awaitLog(`"xl" configuration found, using it`)
+	w.end(d.ID, domains.Poweroff)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A guest that cannot be built again is let go, and the log says why.
+func TestRebuildFails(t *testing.T) {
+	w := newWorld(t, release417)
+	s := w.spec()
+	kernel := filepath.Join(w.dir, "kernel")
+	data, err := os.ReadFile(s.BInfo.Kernel.Value())
+	if err == nil {
+		err = os.WriteFile(kernel, data, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.BInfo.Kernel = config.Some(kernel)
+	id := w.create(s)
+	os.Remove(kernel)
+	w.end(id, domains.Reboot)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(w.log(), kernel+": no such file") || len(w.xen.IDs()) != 0 || w.records() != 0 {
+		t.Errorf("domains %v, %d records; log:\n%s", w.xen.IDs(), w.records(), w.log())
+	}
+}
+
+// There is one supervisor, and it takes further guests on.
+func TestOnePerHost(t *testing.T) {
+	w := newWorld(t, release417)
+	id := w.create(w.spec())
+	w.awaitLog("to die")
+	if err := supervise.Run(t.Context(), w.options()); !errors.Is(err, supervise.ErrRunning) {
+		t.Errorf("a second Run: %v", err)
+	}
+	second := w.spec()
+	second.CInfo.Name, second.CInfo.UUID = config.Some("second"), abi.UUID{0x33}
+	id2, err := w.m.Create(t.Context(), second, domains.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := supervise.NewRecord(t.Context(), w.m, id2)
+	if err == nil {
+		err = supervise.Register(t.Context(), w.own(), rec, func() error { t.Error("a second supervisor was started"); return nil })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.end(id, domains.Poweroff)
+	w.awaitLog("Done. Exiting now")
+	w.end(id2, domains.Reboot)
+	w.end(w.await("second", id2).ID, domains.Poweroff)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A supervisor that was killed loses nothing: not an end that nobody saw, not a
+// guest between two lives.
+func TestRestarted(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before func(w *world, id abi.DomID) // while no supervisor runs
+	}{
+		{"the guest ended meanwhile", func(w *world, id abi.DomID) { w.end(id, domains.Reboot) }},
+		{"destroyed, not rebuilt yet", func(w *world, id abi.DomID) {
+			w.rebuilding(id)
+			if err := w.m.Destroy(w.Context(), id); err != nil {
+				w.Fatal(err)
+			}
+		}},
+		{"intent noted, not destroyed yet", func(w *world, id abi.DomID) {
+			w.end(id, domains.Reboot)
+			w.rebuilding(id)
+		}},
+		{"rebuilt, but not noted", func(w *world, id abi.DomID) {
+			w.rebuilding(id)
+			if err := w.m.Destroy(w.Context(), id); err != nil {
+				w.Fatal(err)
+			}
+			if _, err := w.m.Create(w.Context(), w.spec(), domains.CreateOptions{Paused: true}); err != nil {
+				w.Fatal(err)
+			}
+		}},
+		{"half rebuilt", func(w *world, id abi.DomID) {
+			w.rebuilding(id)
+			if err := w.m.Destroy(w.Context(), id); err != nil {
+				w.Fatal(err)
+			}
+			id, err := w.m.Create(w.Context(), w.spec(), domains.CreateOptions{Paused: true})
+			if err != nil {
+				w.Fatal(err)
+			}
+			os.Remove(filepath.Join(w.dir, fmt.Sprintf("userdata-d.%d.%s.libxl-json", id, w.spec().CInfo.UUID)))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, release417)
+			id := w.create(w.spec())
+			w.awaitLog("to die")
+			w.stop()
+			if err := w.ended(); err != nil {
+				t.Fatal(err)
+			}
+			if w.records() != 1 {
+				t.Fatal("the record is gone")
+			}
+			tt.before(w, id)
+			w.start()
+			d := w.await("guest", id)
+			w.awaitLog(fmt.Sprintf("(domid %d)", d.ID))
+			w.end(d.ID, domains.Poweroff)
+			if err := w.ended(); err != nil {
+				t.Error(err)
+			}
+			if ids := w.xen.IDs(); len(ids) != 0 || w.records() != 0 {
+				t.Errorf("domains %v and %d records are left", ids, w.records())
+			}
+		})
+	}
+}
+
+// rebuilding notes that the guest is to be built again, as the supervisor does
+// before it destroys the ended domain.
+func (w *world) rebuilding(id abi.DomID) {
+	w.Helper()
+	rec, err := supervise.NewRecord(w.Context(), w.m, id)
+	if err != nil {
+		w.Fatal(err)
+	}
+	rec.Rebuilding, rec.Logged = true, true
+	if err := supervise.Register(w.Context(), w.own(), rec, func() error { return nil }); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// A foreground follower does the same without a record.
+func TestFollow(t *testing.T) {
+	w := newWorld(t, release417)
+	id, err := w.m.Create(t.Context(), w.spec(), domains.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := supervise.NewRecord(t.Context(), w.m, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	go func() {
+		w.end(id, domains.Reboot)
+		w.end(w.await("guest", id).ID, domains.Poweroff)
+	}()
+	if err := supervise.Follow(t.Context(), w.options(), rec, &log); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "Done. Rebooting now") || !strings.HasSuffix(log.String(), "Done. Exiting now\n") {
+		t.Errorf("log:\n%s", log.String())
+	}
+}
