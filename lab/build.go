@@ -20,6 +20,9 @@ const diskSize = "12G"
 
 // build makes r's image in dir, which must not exist yet.
 func build(ctx context.Context, r Release, dir string, p Progress) error {
+	if err := Need(ctx, p, "debootstrap", "mke2fs"); err != nil {
+		return err
+	}
 	root := filepath.Join(dir, "root")
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err
@@ -29,7 +32,6 @@ func build(ctx context.Context, r Release, dir string, p Progress) error {
 		expect time.Duration
 		do     func() error
 	}{
-		{"install what the build needs", 0, func() error { return Need(ctx, "debootstrap", "mke2fs") }},
 		{"fetch a minimal Debian " + r.Suite, 45 * time.Second, func() error {
 			return command(ctx, "debootstrap", "--variant=minbase", r.Suite, root, mirror())
 		}},

@@ -42,7 +42,7 @@ const bootLimit = 5 * time.Minute
 // gone again when it returns an error, or when ctx ends before it returns.
 func Up(ctx context.Context, cache *Cache, image *Image, o Options) (_ *Lab, err error) {
 	o = o.withDefaults()
-	if err := Need(ctx, "qemu-system-x86_64"); err != nil {
+	if err := Need(ctx, o.Progress, "qemu-system-x86_64"); err != nil {
 		return nil, err
 	}
 	r, err := openRegistry(cache)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 )
 
 // hostPackages says which Debian package brings a program.
@@ -19,12 +20,14 @@ var hostPackages = map[string]string{
 
 // Need makes sure that this machine has the named programs, and installs their
 // Debian packages when it does not: that needs root and apt-get.
-func Need(ctx context.Context, programs ...string) error {
+func Need(ctx context.Context, p Progress, programs ...string) (err error) {
 	packages := missing(programs, exec.LookPath)
 	if len(packages) == 0 {
 		return nil
 	}
 	names := strings.Join(packages, " ")
+	done := step(p, "install "+names, 30*time.Second)
+	defer func() { done(err) }()
 	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
 		return fmt.Errorf("this machine lacks %s: install it, or run as root on a Debian system", names)
 	}

@@ -99,8 +99,8 @@ func demo(c *cli.Context) error {
 	return newStage(c.App.Writer, l.Hosts[0], begin).play(c.Context, scenes(c.String("xl")))
 }
 
-// upWithPrograms starts a host that has our programs in /opt/goxl. They are
-// built while it boots; an image that is missing is made first.
+// upWithPrograms starts a host that has our xl and the example guests in /opt/goxl. It is
+// built while the host boots; an image that is missing is made first.
 func upWithPrograms(ctx context.Context, cache *lab.Cache, module string, r lab.Release, show *progress) (*lab.Lab, error) {
 	image, err := cache.Image(ctx, r, show)
 	if err != nil {
@@ -113,8 +113,8 @@ func upWithPrograms(ctx context.Context, cache *lab.Cache, module string, r lab.
 	defer os.RemoveAll(dir)
 	built := make(chan error, 1)
 	go func() {
-		done := show.Step("build our programs", 20*time.Second)
-		err := suite.Programs(ctx, module, dir)
+		done := show.Step("build our xl", 20*time.Second)
+		err := suite.Programs(ctx, module, dir, "./cmd/xl")
 		done(err)
 		built <- err
 	}()
@@ -126,7 +126,7 @@ func upWithPrograms(ctx context.Context, cache *lab.Cache, module string, r lab.
 	if err := <-built; err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	done := show.Step("copy them to dom0", 5*time.Second)
+	done := show.Step("copy it to dom0", 5*time.Second)
 	err = install(ctx, l.Hosts[0], dir)
 	done(err)
 	if err != nil {

@@ -75,10 +75,10 @@ func labPackages(module string, all []listed) ([]Package, error) {
 
 func isLabTest(file string) bool { return strings.HasSuffix(file, "_lab_test.go") }
 
-// Programs builds the module's programs into dir/bin, those of examples into
-// dir/examples beside the example configurations.
-func Programs(ctx context.Context, module, dir string) error {
-	all, err := list(ctx, module, "./cmd/...", "./examples/...")
+// Programs builds the programs that match the patterns into dir/bin, those of
+// examples into dir/examples, beside the example configurations.
+func Programs(ctx context.Context, module, dir string, patterns ...string) error {
+	all, err := list(ctx, module, patterns...)
 	if err != nil {
 		return err
 	}

@@ -173,10 +173,10 @@ func (r *runner) labs(ctx context.Context) error {
 
 func (r *runner) makePayload(ctx context.Context, dir string) error {
 	content := filepath.Join(dir, "payload")
-	if err := lab.Need(ctx, "mke2fs"); err != nil {
+	if err := lab.Need(ctx, r.log, "mke2fs"); err != nil {
 		return err
 	}
-	if err := Programs(ctx, r.Module, content); err != nil {
+	if err := Programs(ctx, r.Module, content, "./cmd/...", "./examples/..."); err != nil {
 		return err
 	}
 	if err := testBinaries(ctx, r.Module, content, r.tests); err != nil {
