@@ -70,6 +70,11 @@ func dump(ctx context.Context, c *xenstore.Client, node string, out *strings.Bui
 // samples are checked against the genuine tools.
 func samples() []sample {
 	var all []sample
+	all = append(all,
+		line("xenstore-control"), line("xenstore-control", "help"), line("xenstore-control", "frob"), line("xenstore-control", "frob", "with", "arguments"),
+		line("xenstore-control", "check"), line("xenstore-control", "live-update"), line("xenstore-control", "live-update", "-t"),
+		line("xenstore-control", "live-update", "-F", "-c"), line("xenstore-control", "print", "goxl was here"), line("xenstore-control", ""),
+	)
 	for _, tool := range tools[1:9] {
 		all = append(all, line(tool), line(tool, "-h"), line(tool, "--help"), line(tool, "-x"), line(tool, "--nope"),
 			line(tool, "-f"), line(tool, "-p"), line(tool, "-t"), line(tool, "-u"), line(tool, "-r"), line(tool, "-R"),
@@ -133,6 +138,8 @@ type side struct {
 	dir  string // of its executables
 	env  []string
 	node string // for "@"
+
+	control string // xenstore-control, if it lies elsewhere
 }
 
 // outcome is what is compared.
@@ -155,12 +162,14 @@ func (s *side) args(line []string) []string {
 
 func (s *side) command(line []string) *exec.Cmd {
 	args := s.args(line)
-	file := args[0]
-	if _, err := os.Stat(filepath.Join(s.dir, file)); err != nil {
-		file = "xenstore"
+	file := filepath.Join(s.dir, args[0])
+	if args[0] == "xenstore-control" && s.control != "" {
+		file = s.control
+	} else if _, err := os.Stat(file); err != nil {
+		file = filepath.Join(s.dir, "xenstore")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	cmd := exec.CommandContext(ctx, filepath.Join(s.dir, file))
+	cmd := exec.CommandContext(ctx, file)
 	cmd.Args, cmd.Env = args, append(os.Environ(), s.env...)
 	cmd.Cancel = func() error { cancel(); return cmd.Process.Kill() }
 	return cmd
@@ -246,6 +255,10 @@ func compare(t *testing.T, genuineDir, socket string) {
 	const node = "/goxl-xenstore-tools"
 	defer c.Rm(context.Background(), node)
 	genuine := &side{name: "genuine", dir: genuineDir, node: node, env: env}
+	// What Debian has in /usr/bin under this name is a wrapper.
+	if progs, _ := filepath.Glob(filepath.Join(genuineDir, "../lib/xen-*/bin/xenstore-control")); len(progs) > 0 {
+		genuine.control = progs[0]
+	}
 	ours := &side{name: "ours", dir: ourTools(t), node: node, env: env}
 	for _, sm := range samples() {
 		name := strings.Join(sm.line, " ")
