@@ -79,7 +79,7 @@ func TestConformanceOfDaemon(t *testing.T) {
 	for i := range clients {
 		c, err := xenstore.Dial(testContext(t), xenstore.WithPath(socket))
 		must(t, err)
-		defer c.Close()
+		t.Cleanup(func() { c.Close() })
 		clients[i] = c
 	}
 	conform(t, clients[0], clients[1], "/goxl-conformance")

@@ -185,7 +185,7 @@ func (r *request) rm() ([]byte, syscall.Errno) {
 		return ack() // not there already
 	case errno != 0:
 		return nil, errno
-	case path == "/":
+	case path == "/", r.view.get(parentOf(path)) == nil: // the latter in a transaction that met a change
 		return nil, syscall.EINVAL
 	}
 	removeNode(r.view, path, func(p string, n *node) { r.changedNode(p, n, p != path, nil) })

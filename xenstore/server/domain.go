@@ -7,7 +7,6 @@ import (
 	"syscall"
 
 	"goxl/xenctrl/abi"
-	"goxl/xenstore/wire"
 )
 
 // domain is what the store knows of a domain.
@@ -35,15 +34,15 @@ func (r *request) known() (abi.DomID, *domain, syscall.Errno) {
 	if !ok {
 		return 0, nil, syscall.EINVAL
 	}
-	id, ok := parseDom(arg)
-	if !ok {
+	v, err := strconv.ParseUint(arg, 10, 16)
+	if err != nil || v == 0 {
 		return 0, nil, syscall.EINVAL
 	}
-	d := r.domains[id]
+	d := r.domains[abi.DomID(v)]
 	if d == nil || !d.introduced {
 		return 0, nil, syscall.ENOENT
 	}
-	return id, d, 0
+	return abi.DomID(v), d, 0
 }
 
 func (r *request) introduce() ([]byte, syscall.Errno) {
@@ -169,9 +168,7 @@ func (s *Server) outside(f func(*request)) {
 	defer s.mu.Unlock()
 	r := &request{Server: s, view: s.tree}
 	f(r)
-	for _, e := range r.events {
-		e.to.send(wire.Packet{Op: wire.OpWatchEvent, Payload: wire.AppendStrings(nil, e.path, e.token)})
-	}
+	r.sendEvents()
 }
 
 // control answers a few commands of xenstore-control.

@@ -16,13 +16,24 @@ type request struct {
 	packet wire.Packet
 	tx     *transaction // nil outside one
 	view   view
-	events []event // to be sent after the reply
+	events []event // to be sent before the reply
+	first  *event  // of a new watch, to be sent after it
 	after  func()  // to be called without the lock
 }
 
 type event struct {
 	to          *conn
 	path, token string
+}
+
+func (e event) send() {
+	e.to.send(wire.Packet{Op: wire.OpWatchEvent, Payload: wire.AppendStrings(nil, e.path, e.token)})
+}
+
+func (r *request) sendEvents() {
+	for _, e := range r.events {
+		e.send()
+	}
 }
 
 type handler struct {
@@ -78,8 +89,8 @@ func handlerOf(op wire.Op) (handler, bool) {
 	return handler{}, false
 }
 
-// handle carries out one packet and queues its reply, then the events that it
-// caused. It returns what is to be done without the lock, or nil.
+// handle carries out one packet and queues the events that it caused, then its
+// reply: the order of the C daemon. It returns what is to be done without the lock, or nil.
 func (s *Server) handle(c *conn, p wire.Packet) func() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,9 +104,10 @@ func (s *Server) handle(c *conn, p wire.Packet) func() {
 		reply.Op = wire.OpError
 		reply.Payload = append([]byte(wire.ErrorOf(errno)), 0)
 	}
+	r.sendEvents()
 	c.send(reply)
-	for _, e := range r.events {
-		e.to.send(wire.Packet{Op: wire.OpWatchEvent, Payload: wire.AppendStrings(nil, e.path, e.token)})
+	if r.first != nil {
+		r.first.send()
 	}
 	return r.after
 }

@@ -97,7 +97,7 @@ func (r *request) watch() ([]byte, syscall.Errno) {
 		return nil, syscall.E2BIG // the daemon's errno for this quota
 	}
 	c.watches = append(c.watches, w)
-	r.events = append(r.events, event{c, w.name(c, w.path), w.token})
+	r.first = &event{c, w.name(c, w.path), w.token}
 	return ack()
 }
 
