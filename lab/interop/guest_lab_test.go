@@ -25,7 +25,11 @@ type guest struct {
 // the lab's kernel. Nothing runs yet.
 func newGuest(t *testing.T, name, kind string) *guest {
 	t.Helper()
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "interop-") // not t.TempDir: it takes over commas, which mean something in disk=
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	g := &guest{name: name, kind: kind,
 		cfg: filepath.Join(dir, name+".cfg"), disk: filepath.Join(dir, "disk.img"), spare: filepath.Join(dir, "spare.img")}
 	for _, image := range []string{g.disk, g.spare} {

@@ -18,7 +18,7 @@ func TestLabLifecycle(t *testing.T) {
 	ours, genuine := toolstacks(t)
 	for _, pair := range []struct{ maker, driver tool }{{ours, ours}, {ours, genuine}, {genuine, ours}} {
 		for _, kind := range []string{"pvh", "pv"} {
-			t.Run(kind+"/made by "+pair.maker.name+", driven by "+pair.driver.name, func(t *testing.T) {
+			t.Run(kind+"/made by "+pair.maker.name+" and driven by "+pair.driver.name, func(t *testing.T) {
 				defer leftovers(t)()
 				g := newGuest(t, "iop-"+kind, kind)
 				t.Cleanup(func() { genuine.run(t, time.Minute, "destroy", g.name) })
@@ -196,7 +196,7 @@ func TestLabDestroy(t *testing.T) {
 	ours, genuine := toolstacks(t)
 	for _, kind := range []string{"pvh", "pv"} {
 		for _, pair := range [][2]tool{{ours, genuine}, {genuine, ours}} {
-			t.Run(kind+"/made by "+pair[0].name+", destroyed by "+pair[1].name, func(t *testing.T) {
+			t.Run(kind+"/made by "+pair[0].name+" and destroyed by "+pair[1].name, func(t *testing.T) {
 				defer leftovers(t)()
 				g := newGuest(t, "iop-"+kind+"-d", kind)
 				t.Cleanup(func() { genuine.run(t, time.Minute, "destroy", g.name) })
