@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // port does the work of Xen's hotplug script "vif-bridge" for one interface, as
@@ -17,6 +18,9 @@ type port struct {
 	tellMTU bool
 }
 
+// linkTimeout is how long netback may take to make its interface.
+const linkTimeout = 10 * time.Second
+
 func (p *port) online(ctx context.Context) error {
 	h := p.set.Host
 	bridge, err := h.ResolveBridge(p.bridge)
@@ -24,6 +28,11 @@ func (p *port) online(ctx context.Context) error {
 		return err
 	}
 	name := ifName(p.dev)
+	wait, cancel := context.WithTimeout(ctx, linkTimeout)
+	defer cancel()
+	if err := h.AwaitLink(wait, name); err != nil {
+		return fmt.Errorf("%w; is the module xen-netback loaded, and does dmesg say why not?", err)
+	}
 	if p.name != "" {
 		if err := h.RenameLink(name, p.name); err != nil {
 			return err

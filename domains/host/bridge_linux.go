@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -44,6 +45,34 @@ func validIfName(name string) bool {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// AwaitLink waits until there is a network interface of that name, or until ctx
+// ends. A backend driver says that it is ready before its interface exists.
+func (h *Host) AwaitLink(ctx context.Context, dev string) error {
+	if h.LinkExists(dev) {
+		return nil
+	}
+	updates, stop := make(chan netlink.LinkUpdate, 16), make(chan struct{})
+	if err := netlink.LinkSubscribe(updates, stop); err != nil {
+		return fmt.Errorf("interface %s: watch for it: %w", dev, err)
+	}
+	defer func() {
+		close(stop)
+		for range updates { // until its goroutine is gone
+		}
+	}()
+	for !h.LinkExists(dev) {
+		select {
+		case _, ok := <-updates:
+			if !ok && !h.LinkExists(dev) {
+				return fmt.Errorf("interface %s: the kernel's news of interfaces ended before it came", dev)
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("interface %s did not come: %w", dev, context.Cause(ctx))
+		}
+	}
+	return nil
 }
 
 // RenameLink gives interface from the name to. It fails if that name is taken.

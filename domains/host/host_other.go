@@ -43,6 +43,7 @@ func (*Host) ResolveBridge(string) (string, error)        { return "", errOther 
 func (*Host) RenameLink(string, string) error             { return errOther }
 func (*Host) JoinBridge(string, string, int) (int, error) { return 0, errOther }
 func (*Host) LeaveBridge(string) error                    { return errOther }
+func (*Host) AwaitLink(context.Context, string) error     { return errOther }
 func (*Host) LinkExists(string) bool                      { return false }
 func monotonicSeconds() (uint64, error)                   { return 0, errOther }
 func killGroup(*exec.Cmd)                                 {}
