@@ -163,11 +163,6 @@ func reboot(t *testing.T, g *guest, x tool) {
 		id := g.id(t, x)
 		return id != "" && id != old
 	})
-	eventually(t, time.Minute, "its console", func() bool {
-		out := x.run(t, time.Minute, "domid", g.name)
-		_, err := os.Stat(strings.TrimSpace(sh(t, "xenstore-read /local/domain/"+strings.TrimSpace(out.stdout)+"/console/tty || true")))
-		return err == nil
-	})
 	g.waitReady(t, x)
 }
 
