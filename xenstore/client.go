@@ -117,7 +117,7 @@ func (c *Client) ended(s *session) {
 	if c.sess != s || c.err != nil {
 		return
 	}
-	if c.opt.reconnect == nil || c.opt.conn != nil {
+	if !c.redials() {
 		c.finish(why)
 		for _, sub := range c.watches {
 			sub.w.end(why)
@@ -128,6 +128,9 @@ func (c *Client) ended(s *session) {
 	c.wg.Add(1)
 	go func() { defer c.wg.Done(); c.redial(why) }()
 }
+
+// redials reports whether a lost connection is made again.
+func (c *Client) redials() bool { return c.opt.reconnect != nil && c.opt.conn == nil }
 
 // redial gets a new connection and sets the watches again.
 func (c *Client) redial(why error) {
@@ -182,7 +185,7 @@ func (c *Client) Await(ctx context.Context, path string, ok func(value string, e
 			if ok(v, err == nil) {
 				return v, nil
 			}
-		case errors.Is(err, ErrLost) && c.opt.reconnect != nil:
+		case errors.Is(err, ErrLost) && c.redials():
 		default:
 			return "", err
 		}

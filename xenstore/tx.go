@@ -114,14 +114,13 @@ func (c *Client) Update(ctx context.Context, fn func(tx *Tx) error) error {
 // attempt reports whether it may be repeated: after a conflict, and after a lost
 // connection if there will be another and the commit was not sent yet.
 func (c *Client) attempt(ctx context.Context, fn func(tx *Tx) error) (again bool, err error) {
-	redials := c.opt.reconnect != nil && c.opt.conn == nil
 	tx, err := c.Begin(ctx)
 	if err != nil {
-		return redials && errors.Is(err, ErrLost), err
+		return c.redials() && errors.Is(err, ErrLost), err
 	}
 	defer tx.Abort()
 	if err := fn(tx); err != nil {
-		return redials && errors.Is(tx.sess.cause(), ErrLost), err
+		return c.redials() && errors.Is(tx.sess.cause(), ErrLost), err
 	}
 	err = tx.Commit(ctx)
 	return errors.Is(err, ErrConflict), err

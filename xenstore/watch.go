@@ -2,6 +2,7 @@ package xenstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -114,22 +115,32 @@ func (w *Watch) Add(ctx context.Context, path string, opts ...WatchOption) error
 	if o.hasToken {
 		sub.token = o.token
 	}
-	cl, s, err := w.c.subscribe(ctx, sub)
-	r := sub.request()
-	if err != nil {
-		return r.fail(err)
+	for {
+		err := w.c.set(ctx, sub)
+		if !w.c.redials() || !errors.Is(err, ErrLost) {
+			return err
+		}
 	}
+}
+
+// set makes sub known to the store and waits for its answer.
+func (c *Client) set(ctx context.Context, sub *subscription) error {
+	cl, s, err := c.subscribe(ctx, sub)
+	if err != nil {
+		return err
+	}
+	r := sub.request()
 	_, err = s.wait(ctx, r, cl, func(_ []byte, err error) {
 		if err == nil {
 			s.post(sub.unwatch())
 		}
 	})
 	if err != nil {
-		w.c.mu.Lock()
-		_, was := w.c.watches[sub.id]
+		c.mu.Lock()
+		_, was := c.watches[sub.id]
 		now := sub.sess
-		delete(w.c.watches, sub.id)
-		w.c.mu.Unlock()
+		delete(c.watches, sub.id)
+		c.mu.Unlock()
 		if was && now != s {
 			now.post(sub.unwatch()) // redialling has just set it again
 		}
@@ -142,7 +153,7 @@ func (c *Client) subscribe(ctx context.Context, sub *subscription) (*call, *sess
 	for {
 		s, err := c.session(ctx)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, sub.request().fail(err)
 		}
 		c.mu.Lock()
 		if c.sess != s {
@@ -151,7 +162,7 @@ func (c *Client) subscribe(ctx context.Context, sub *subscription) (*call, *sess
 		}
 		if sub.w.gone {
 			c.mu.Unlock()
-			return nil, nil, fmt.Errorf("watch has ended: %w", ErrClosed)
+			return nil, nil, sub.request().fail(fmt.Errorf("watch has ended: %w", ErrClosed))
 		}
 		c.tokens++
 		sub.id = strconv.FormatUint(c.tokens, 10)
