@@ -94,8 +94,8 @@ func Programs(ctx context.Context, module, dir string, patterns ...string) error
 			return err
 		}
 	}
-	for _, name := range storeLinks {
-		if err := os.Symlink("xenstore", filepath.Join(dir, "bin", name)); err != nil && !os.IsExist(err) {
+	if _, err := os.Stat(filepath.Join(dir, "bin", "xenstore")); err == nil {
+		if err := linkStore(filepath.Join(dir, "bin")); err != nil {
 			return err
 		}
 	}
@@ -105,6 +105,16 @@ func Programs(ctx context.Context, module, dir string, patterns ...string) error
 	}
 	for _, name := range configs {
 		if err := copyFile(name, filepath.Join(dir, "examples", filepath.Base(name))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// linkStore gives xenstore the names that it is called by.
+func linkStore(bin string) error {
+	for _, name := range storeLinks {
+		if err := os.Symlink("xenstore", filepath.Join(bin, name)); err != nil && !os.IsExist(err) {
 			return err
 		}
 	}
