@@ -2,6 +2,7 @@ package lab
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -56,9 +57,12 @@ func (h *Host) putTree(ctx context.Context, local, remote string) error {
 func (h *Host) send(ctx context.Context, what, command string, write func(io.Writer) error) error {
 	r, w := io.Pipe()
 	go func() {
-		z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+		// The compressor writes a few hundred bytes at a time, and each write
+		// would become an ssh packet.
+		b := bufio.NewWriterSize(w, 32<<10)
+		z, err := gzip.NewWriterLevel(b, gzip.BestSpeed)
 		if err == nil {
-			err = errors.Join(write(z), z.Close())
+			err = errors.Join(write(z), z.Close(), b.Flush())
 		}
 		w.CloseWithError(err)
 	}()
