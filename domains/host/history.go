@@ -71,7 +71,7 @@ func (h *Host) IsRecent(dom DomID, reuse time.Duration) (bool, error) {
 
 func (h *Host) historyPath() string { return filepath.Join(h.Run, "domid-history") }
 
-// readHistory returns the entries not older than reuse; lines that make no sense
+// readHistory returns the entries not older than reuse; those that make no sense
 // do not count.
 func readHistory(path string, now uint64, reuse time.Duration) ([]historyEntry, error) {
 	f, err := os.Open(path)
@@ -82,8 +82,12 @@ func readHistory(path string, now uint64, reuse time.Duration) ([]historyEntry, 
 		return nil, err
 	}
 	defer f.Close()
+	return parseHistory(io.LimitReader(f, 1<<20), now, reuse)
+}
+
+func parseHistory(r io.Reader, now uint64, reuse time.Duration) ([]historyEntry, error) {
 	var entries []historyEntry
-	s := bufio.NewScanner(io.LimitReader(f, 1<<20))
+	s := bufio.NewScanner(r)
 	s.Split(bufio.ScanWords)
 	for s.Scan() {
 		sec, err1 := strconv.ParseUint(s.Text(), 10, 63)
@@ -94,7 +98,7 @@ func readHistory(path string, now uint64, reuse time.Duration) ([]historyEntry, 
 		if err1 != nil || err2 != nil || dom == 0 || DomID(dom) >= abi.DomFirstReserved || sec > now {
 			continue
 		}
-		if time.Duration(now-sec)*time.Second <= reuse {
+		if now-sec <= uint64(reuse/time.Second) {
 			entries = append(entries, historyEntry{sec, DomID(dom)})
 		}
 	}

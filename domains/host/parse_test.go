@@ -3,6 +3,7 @@ package host
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -74,4 +75,17 @@ func TestOnlyAssigns(t *testing.T) {
 	if onlyAssigns("/does/not/exist") {
 		t.Error("a missing file only assigns")
 	}
+}
+
+func FuzzParseHistory(f *testing.F) {
+	f.Add("10 5\n90 6\n", uint64(100))
+	f.Add("99999999999999999999 1", uint64(1))
+	f.Fuzz(func(t *testing.T, s string, now uint64) {
+		entries, _ := parseHistory(strings.NewReader(s), now, DomIDReuse)
+		for _, e := range entries {
+			if e.sec > now || now-e.sec > 60 || e.dom == 0 {
+				t.Errorf("%q at %d: %+v", s, now, e)
+			}
+		}
+	})
 }
