@@ -97,7 +97,7 @@ func (m *Manager) waitForDom0(ctx context.Context) error {
 }
 
 // shortage is the error for too little memory, with who could give some.
-func (m *Manager) shortage(ctx context.Context, name string, need, free abi.KiB) error {
+func (m *Manager) shortage(ctx context.Context, name string, need, free abi.KiB) *Error {
 	s := &Shortage{Need: need, Free: free}
 	list, err := m.List(ctx)
 	if err != nil {

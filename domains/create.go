@@ -155,20 +155,29 @@ func (c *creation) reserveMemory(ctx context.Context) (release func(), err error
 	}
 	if !auto {
 		free, err := m.freeMemory()
-		if err == nil && free < c.spec.BInfo.TargetMem.Value() {
-			err = m.shortage(ctx, c.spec.CInfo.Name.Value(), need, free)
+		if err != nil {
+			return nil, err
 		}
-		return func() {}, err
+		if free < c.spec.BInfo.TargetMem.Value() {
+			return nil, m.shortage(ctx, c.spec.CInfo.Name.Value(), need, free)
+		}
+		return func() {}, nil
 	}
+	m.ballooning.Lock()
 	lock, err := m.host.LockXL(ctx)
 	if err != nil {
+		m.ballooning.Unlock()
 		return nil, fail(Locked, 0, c.op, err)
 	}
-	if err := m.makeRoom(ctx, c.spec.CInfo.Name.Value(), need); err != nil {
+	release = func() {
 		lock.Unlock()
+		m.ballooning.Unlock()
+	}
+	if err := m.makeRoom(ctx, c.spec.CInfo.Name.Value(), need); err != nil {
+		release()
 		return nil, err
 	}
-	return func() { lock.Unlock() }, nil
+	return release, nil
 }
 
 // makeDomain creates the empty domain and its nodes in xenstore.

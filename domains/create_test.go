@@ -161,6 +161,11 @@ func TestCreateRefuses(t *testing.T) {
 			s.BInfo.TargetMem, s.BInfo.MaxMem = config.Some(abi.KiB(1<<30)), config.Some(abi.KiB(1<<30))
 		},
 			NoMemory, -3, "MiB free"},
+		{"too little memory for the kernel", func(s *config.Spec) {
+			s.BInfo.TargetMem, s.BInfo.MaxMem = config.Some(abi.KiB(512)), config.Some(abi.KiB(512))
+		},
+			BadConfig, -6, "too small"},
+		{"garbage as kernel", func(s *config.Spec) { s.BInfo.Kernel = config.Some("create_test.go") }, BadKernel, -3, "kernel create_test.go: "},
 		{"domain id in use", func(s *config.Spec) { s.CInfo.DomID = backendDom }, DomIDTaken, -3, "domain 5 exists"},
 		{"backend domain", func(s *config.Spec) { s.Disks[0].Backend = config.Backend{Name: config.Some("nobody")} }, NoName, -6, "backend=nobody"},
 		{"missing disk", func(s *config.Spec) { s.Disks[0].Backend = config.Backend{} }, NoFile, -3, "/dev/x"},

@@ -105,12 +105,30 @@ func (c *creation) build(ctx context.Context) error {
 		return err
 	}
 	c.built, err = build.Run(ctx, c.m.xen, c.id, p)
+	if err != nil {
+		return c.buildError(ctx, err)
+	}
+	return nil
+}
+
+// buildError gives a failure of the builder its code, and a lack of memory its
+// numbers.
+func (c *creation) buildError(ctx context.Context, err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, xenctrl.ErrNoMemory):
 		free, _ := c.m.freeMemory()
-		return errors.Join(c.m.shortage(ctx, c.spec.CInfo.Name.Value(), neededMemory(&c.spec.BInfo), free), err)
+		if d, err := c.m.info(c.id); err == nil {
+			free += d.Current // what the guest got is free again in a moment
+		}
+		short := c.m.shortage(ctx, c.spec.CInfo.Name.Value(), neededMemory(&c.spec.BInfo), free)
+		short.Err = fmt.Errorf("%w: %w", err, short.Err)
+		return short
+	case errors.Is(err, image.ErrFormat), errors.Is(err, image.ErrTooBig):
+		return fail(BadKernel, c.id, c.op, err)
+	case errors.Is(err, build.ErrTooSmall):
+		return &Error{Kind: BadConfig, Op: c.op, Dom: c.id, Err: err, Hint: "raise memory="}
+	case errors.Is(err, errors.ErrUnsupported):
+		return fail(Unsupported, c.id, c.op, err)
 	}
 	return fail(Hypervisor, c.id, c.op, err)
 }

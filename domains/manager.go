@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -50,11 +51,17 @@ type Manager struct {
 	models  *dm.Models
 	kernels *cache.Cache
 	reuse   time.Duration // how long a domain id rests
-	close   []func() error
+	// ballooning is held with the lock file of xl, which excludes other processes
+	// only.
+	ballooning sync.Mutex
+	close      []func() error
 }
 
-// Open connects to Xen and to xenstore. It waits for a xenstore daemon that is
-// still starting until ctx ends.
+// storeWait is how long Open waits for a xenstore daemon that is still starting.
+const storeWait = 10 * time.Second
+
+// Open connects to Xen and to xenstore. It waits up to 10 s for a xenstore daemon
+// that is still starting.
 func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 	m := &Manager{logger: o.Logger, conf: o.Conf, xen: o.Xen, store: o.Store, host: o.Host}
 	defer func() {
@@ -79,8 +86,8 @@ func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 		m.close = append(m.close, m.xen.Close)
 	}
 	if m.store == nil {
-		if m.store, err = xenstore.Dial(ctx, xenstore.WithWait()); err != nil {
-			return nil, fail(Store, 0, "connect to xenstore", err)
+		if m.store, err = dialStore(ctx); err != nil {
+			return nil, &Error{Kind: Store, Op: "connect to xenstore", Err: err, Hint: "is xenstored running?"}
 		}
 		m.close = append(m.close, m.store.Close)
 	}
@@ -91,6 +98,12 @@ func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 	m.models = dm.New(dm.Options{Store: m.store, Host: m.host, Log: m.logger})
 	m.devices = device.New(device.Options{Store: m.store, Host: m.host, Layout: device.LayoutOf(v.Minor), Log: m.logger, State: m.guestState})
 	return m, nil
+}
+
+func dialStore(ctx context.Context) (*xenstore.Client, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, storeWait, fmt.Errorf("no answer within %s", storeWait))
+	defer cancel()
+	return xenstore.Dial(ctx, xenstore.WithWait())
 }
 
 func (m *Manager) cacheOptions() cache.Options {
