@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -172,7 +171,8 @@ func (a *app) start(ctx context.Context, c *creating, spec *config.Spec) error {
 	}
 	id, err := a.host.domains.Create(ctx, spec, o)
 	if err != nil {
-		return errors.Join(createFailure(err), console.wait())
+		console.stop()
+		return createFailure(err)
 	}
 	if console != nil {
 		console.awaitReady()
@@ -194,6 +194,9 @@ func (a *app) start(ctx context.Context, c *creating, spec *config.Spec) error {
 // createFailure is how xl ends when it cannot create a guest: with libxl's number
 // as its status.
 func createFailure(err error) error {
+	if err == nil {
+		return nil
+	}
 	f := &failure{status: -domains.RCOf(err), cause: err}
 	if domains.CodeOf(err) == string(domains.NoMemory) {
 		f.text = "failed to free memory for the domain"

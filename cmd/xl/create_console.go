@@ -16,6 +16,7 @@ import (
 type autoConsole struct {
 	a     *app
 	ctx   context.Context
+	end   context.CancelFunc
 	once  sync.Once
 	begun bool          // only looked at after Create returned
 	ready chan struct{} // attached, or over
@@ -24,7 +25,8 @@ type autoConsole struct {
 }
 
 func (a *app) autoConsole(ctx context.Context) *autoConsole {
-	return &autoConsole{a: a, ctx: ctx, ready: make(chan struct{}), done: make(chan struct{})}
+	ctx, end := context.WithCancel(ctx)
+	return &autoConsole{a: a, ctx: ctx, end: end, ready: make(chan struct{}), done: make(chan struct{})}
 }
 
 // start attaches to the guest's console; it does not wait for that.
@@ -49,6 +51,15 @@ func (c *autoConsole) start(id abi.DomID) {
 func (c *autoConsole) awaitReady() {
 	if c.begun {
 		<-c.ready
+	}
+}
+
+// stop ends the console, if there is one, and waits for it. It takes a nil
+// receiver.
+func (c *autoConsole) stop() {
+	if c != nil {
+		c.end()
+		c.wait()
 	}
 }
 

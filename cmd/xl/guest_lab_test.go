@@ -10,9 +10,9 @@ import (
 	"goxl/xenctrl/xentest"
 )
 
-// labGuest is a paused guest that the genuine xl made: with two vcpus, a disk, a
-// network interface and a serial console that nobody talks to.
-func labGuest(t *testing.T, genuine, kind string) (name string) {
+// labGuest is a paused guest that maker, ours or the genuine xl, made: with two
+// vcpus, a disk and a network interface.
+func labGuest(t *testing.T, maker, kind string, env ...string) (name string) {
 	t.Helper()
 	from := os.Getenv("GOXL_GUEST")
 	if from == "" {
@@ -29,16 +29,17 @@ func labGuest(t *testing.T, genuine, kind string) (name string) {
 	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	execXL(t, genuine, nil, "destroy", name) // of a run that was cut off
-	if r := execXL(t, genuine, nil, "create", "-p", "-e", "-q", cfg); r.status != 0 {
-		t.Fatalf("genuine xl create: %d %s", r.status, r.err)
+	execXL(t, maker, env, "destroy", name) // of a run that was cut off
+	if r := execXL(t, maker, env, "create", "-p", "-e", "-q", cfg); r.status != 0 {
+		t.Fatalf("create: %d %s", r.status, r.err)
 	}
-	t.Cleanup(func() { execXL(t, genuine, nil, "destroy", name) })
+	t.Cleanup(func() { execXL(t, maker, env, "destroy", name) })
 	return name
 }
 
-// TestLabGuest drives a guest that the genuine xl made: what both say about it is
-// the same before and after each change that ours makes.
+// TestLabGuest drives a guest of each kind, the first made by ours, the second by
+// the genuine xl: what both say about it is the same before and after each change
+// that ours makes.
 func TestLabGuest(t *testing.T) {
 	xentest.NeedXen(t)
 	self, err := os.Executable()
@@ -48,7 +49,12 @@ func TestLabGuest(t *testing.T) {
 	genuine := genuineXL(t)
 	for _, kind := range []string{"pvh", "pv"} {
 		t.Run(kind, func(t *testing.T) {
-			name := labGuest(t, genuine, kind)
+			var name string
+			if kind == "pvh" {
+				name = labGuest(t, self, kind, asXL)
+			} else {
+				name = labGuest(t, genuine, kind)
+			}
 			compare := func(lines ...string) {
 				for _, line := range lines {
 					line = strings.ReplaceAll(line, "G", name)

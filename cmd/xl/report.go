@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"goxl/domains"
+	"goxl/domains/config"
 )
 
 // failure ends a command with an exit status. Text is what the genuine xl prints
@@ -63,7 +66,7 @@ func (r *reporter) report(err error) int {
 		return f.status
 	}
 	if f.cause != nil && !f.said {
-		fmt.Fprintf(r.w, "xl: %s [%s]\n", oneLine(f.cause.Error()), codeOf(f.cause))
+		fmt.Fprintf(r.w, "xl: %s [%s]\n", oneLine(f.cause.Error()), domains.CodeOf(f.cause))
 	}
 	if f.text != "" {
 		fmt.Fprintln(r.w, f.text)
@@ -81,7 +84,8 @@ func (r *reporter) object(f *failure) {
 		Status  int    `json:"status"`
 	}{Code: "usage", Message: strings.TrimRight(f.text, "\n"), XL: f.text, Status: f.status}
 	if f.cause != nil {
-		o.Code, o.Message, o.Advice = codeOf(f.cause), messageOf(f.cause), adviceOf(f.cause)
+		o.Code = domains.CodeOf(f.cause)
+		o.Message, o.Advice = split(f.cause)
 	}
 	b, err := json.Marshal(o)
 	if err != nil { // strings and a number: cannot be
@@ -90,38 +94,22 @@ func (r *reporter) object(f *failure) {
 	fmt.Fprintf(r.w, "%s\n", b)
 }
 
-// codeOf returns the stable code in err's chain, "failed" when it has none.
-func codeOf(err error) string {
-	var coded interface{ Code() string }
-	if errors.As(err, &coded) {
-		return coded.Code()
-	}
-	return "failed"
-}
-
-// rcOf returns libxl's number for err, which stands in some texts and exit
-// statuses: 0 for nil, -3 (ERROR_FAIL) when the chain has none.
-func rcOf(err error) int {
-	var numbered interface{ RC() int }
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &numbered):
-		return numbered.RC()
-	}
-	return -3
-}
-
 // oneLine joins the lines of a joined error.
 func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ") }
 
-// messageOf and adviceOf split an error into what happened and what to do.
-func messageOf(err error) string { return oneLine(err.Error()) }
-
-func adviceOf(err error) string {
-	var a interface{ Advice() string }
-	if errors.As(err, &a) {
-		return a.Advice()
+// split takes an error apart into what happened and what to do about it.
+func split(err error) (message, advice string) {
+	var failed *domains.Error
+	var bad *config.Error
+	switch {
+	case errors.As(err, &failed):
+		advice = failed.Hint
+	case errors.As(err, &bad):
+		advice = bad.Problems[0].Hint
 	}
-	return ""
+	message = oneLine(err.Error())
+	if advice != "" {
+		message = strings.Replace(message, " ("+advice+")", "", 1)
+	}
+	return message, advice
 }
