@@ -67,8 +67,9 @@ func dump(ctx context.Context, c *xenstore.Client, node string, out *strings.Bui
 	}
 }
 
-// samples are checked against the genuine tools.
-func samples() []sample {
+// samples are checked against the genuine tools. An emulated host, on which each
+// takes its time, is spared the options that a tool does not have.
+func samples(few bool) []sample {
 	var all []sample
 	all = append(all,
 		line("xenstore-control"), line("xenstore-control", "help"), line("xenstore-control", "frob"), line("xenstore-control", "frob", "with", "arguments"),
@@ -76,16 +77,19 @@ func samples() []sample {
 		line("xenstore-control", "live-update", "-F", "-c"), line("xenstore-control", "print", "goxl was here"), line("xenstore-control", ""),
 	)
 	for _, tool := range tools[1:9] {
-		all = append(all, line(tool), line(tool, "-h"), line(tool, "--help"), line(tool, "-x"), line(tool, "--nope"),
-			line(tool, "-f"), line(tool, "-p"), line(tool, "-t"), line(tool, "-u"), line(tool, "-r"), line(tool, "-R"),
-			line("xenstore", strings.TrimPrefix(tool, "xenstore-")), line("xenstore", strings.TrimPrefix(tool, "xenstore-"), "-h", "-x"))
+		all = append(all, line(tool), line(tool, "-h"), line("xenstore", strings.TrimPrefix(tool, "xenstore-"), "-x", "-h"))
+		for _, option := range []string{"--help", "-x", "--nope", "-f", "-p", "-t", "-u", "-r", "-R"} {
+			if !few {
+				all = append(all, line(tool, option))
+			}
+		}
 	}
 	all = append(all,
 		line("xenstore"), line("xenstore", "frob"), line("xenstore", "-h"), line("xenstore-frob", "x"),
 
 		line("xenstore-read", "@/short"), line("xenstore-read", "-p", "@/short", "@/bytes", "@/empty"),
 		line("xenstore-read", "@/short", "-p"), line("xenstore-read", "--pre", "@/short"), line("xenstore-read", "--r", "@/short"),
-		line("xenstore-read", "-R", "@/bytes"), line("xenstore-read", "-Rp", "@/bytes", "@/short"), line("xenstore-read", "--raw=1", "@/short"),
+		line("xenstore-read", "-R", "@/bytes"), line("xenstore-read", "-Rp", "@/bytes", "@/short"), line("xenstore-read", "--raw=1", "@/short"), line("xenstore-read", "--r=1", "@/short"),
 		line("xenstore-read", "@/none"), line("xenstore-read", "@/short", "@/none", "@/bytes"), line("xenstore-read", "@"),
 		line("xenstore-read", "/"), line("xenstore-read", ""), line("xenstore-read", "@/bad//path"), line("xenstore-read", "@/bad path"),
 		line("xenstore-read", "--", "@/short"), line("xenstore-read", "-s", "@/short"), line("xenstore-read", "--socket", "@/short"),
@@ -128,6 +132,7 @@ func samples() []sample {
 		line("xenstore-watch", "-n", "1", "@/short"), line("xenstore-watch", "-n", "2", "@/short", "@/dir"), line("xenstore-watch", "-n", "0", "@/short"),
 		line("xenstore-watch", "--number=1", "@/none"), line("xenstore-watch", "-n1", "@releaseDomain"), line("xenstore-watch", "-n", "1", "@/short", "@/short"),
 		line("xenstore-watch", "-n", "1", "@/bad path"), line("xenstore-watch", "-n"), line("xenstore-watch", "--number"), line("xenstore-watch", "-n", "1", "-p", "@/short"),
+		line("xenstore-watch", "-n", "1", "-d", "1", "@/short"), line("xenstore-watch", "--depth=1", "-n", "1", "@/short"),
 	)
 	return all
 }
@@ -240,7 +245,7 @@ func ourTools(t *testing.T) string {
 }
 
 // compare runs all samples on both sides, one after the other on the same nodes.
-func compare(t *testing.T, genuineDir, socket string) {
+func compare(t *testing.T, genuineDir, socket string, few bool) {
 	var env []string
 	var opts []xenstore.Option
 	if socket != "" {
@@ -260,7 +265,7 @@ func compare(t *testing.T, genuineDir, socket string) {
 		genuine.control = progs[0]
 	}
 	ours := &side{name: "ours", dir: ourTools(t), node: node, env: env}
-	for _, sm := range samples() {
+	for _, sm := range samples(few) {
 		name := strings.Join(sm.line, " ")
 		if len(name) > 60 {
 			name = name[:60]
@@ -269,6 +274,9 @@ func compare(t *testing.T, genuineDir, socket string) {
 			name = fmt.Sprintf("%s on %d columns", name, sm.cols)
 		}
 		t.Run(name, func(t *testing.T) {
+			if sm.line[0] == "xenstore-control" && genuine.control == "" {
+				t.Skip("no genuine xenstore-control here")
+			}
 			d := ""
 			for range 10 { // a live host's whole tree may change between the two
 				if d = cmp.Diff(genuine.run(t, c, sm), ours.run(t, c, sm)); d == "" || !sm.wholeTree() {
@@ -291,7 +299,7 @@ func TestGenuineTools(t *testing.T) {
 		t.Skip("GENUINE_XENSTORE does not name a folder with Xen's tools")
 	}
 	if socket := os.Getenv("XENSTORE_TEST_SOCKET"); socket != "" { // a genuine daemon, too
-		compare(t, dir, socket)
+		compare(t, dir, socket, false)
 		return
 	}
 	tmp, err := os.MkdirTemp("", "xs")
@@ -305,5 +313,5 @@ func TestGenuineTools(t *testing.T) {
 	if err := srv.Listen(socket); err != nil {
 		t.Fatal(err)
 	}
-	compare(t, dir, socket)
+	compare(t, dir, socket, false)
 }

@@ -50,7 +50,7 @@ func (g *getopt) scan(args []string) (operands []string, err error) {
 // long handles one long option and returns the arguments that it leaves.
 func (g *getopt) long(text string, args []string) ([]string, error) {
 	name, value, has := strings.Cut(text, "=")
-	o, ok := g.find(name)
+	o, ok := g.find(name, text)
 	switch {
 	case !ok:
 	case has && !o.arg:
@@ -89,7 +89,8 @@ func (g *getopt) cluster(given string, args []string) ([]string, error) {
 	return args, nil
 }
 
-func (g *getopt) find(name string) (longOption, bool) {
+// find returns the option that name may be short for; text is all that was given.
+func (g *getopt) find(name, text string) (longOption, bool) {
 	var found []longOption
 	for _, o := range g.longs {
 		if o.name == name {
@@ -101,7 +102,7 @@ func (g *getopt) find(name string) (longOption, bool) {
 	}
 	switch len(found) {
 	case 0:
-		g.complain("unrecognized option '--%s'", name)
+		g.complain("unrecognized option '--%s'", text)
 		return longOption{}, false
 	case 1:
 		return found[0], true
@@ -110,6 +111,6 @@ func (g *getopt) find(name string) (longOption, bool) {
 	for _, o := range found {
 		fmt.Fprintf(&names, " '--%s'", o.name)
 	}
-	g.complain("option '--%s' is ambiguous; possibilities:%s", name, names.String())
+	g.complain("option '--%s' is ambiguous; possibilities:%s", text, names.String())
 	return longOption{}, false
 }
