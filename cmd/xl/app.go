@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, env surroundings) int {
 // main keeps the genuine xl's order of checks: options, a command at all, Xen,
 // xl.conf, the command's name.
 func (a *app) main(ctx context.Context, args []string) int {
-	g, rest, ok := parseGlobals(args, a.env.stderr)
+	g, rest, ok := parseGlobals(args, a.env.release(), a.env.stderr)
 	if !ok {
 		return 1
 	}

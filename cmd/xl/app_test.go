@@ -65,6 +65,15 @@ func TestGlobals(t *testing.T) {
 	}
 }
 
+func TestTimestampsCameWith415(t *testing.T) {
+	if got := runOn(t, 14, "-T", "help"); got.status != 1 || got.err != "xl: invalid option -- 'T'\nunknown global option\n" {
+		t.Errorf("4.14: %+v", got)
+	}
+	if got := runOn(t, 15, "-T", "help"); got.status != 0 {
+		t.Errorf("4.15: %+v", got)
+	}
+}
+
 // TestPrefixesFollowTheRelease: what a name stands for depends on the commands
 // of the release alone.
 func TestPrefixesFollowTheRelease(t *testing.T) {

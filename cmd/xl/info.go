@@ -9,14 +9,23 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"goxl/xenctrl/abi"
+	"goxl/xenstore"
 )
 
-// infoCommand is "xl info [-n] [name]".
+// infoCommand is "xl info [-n] [-x] [name]"; -x is there since 4.21.
 func infoCommand(a *app) *cli.Command {
-	numa := false
+	var numa, store bool
+	table := optionTable{"n", []longOption{{"numa", false, 'n'}}}
+	if a.release >= 21 {
+		table = optionTable{"nx", append(table.longs, longOption{"xenstore", false, 'x'})}
+	}
 	return a.new("info", body{
-		table: optionTable{"n", []longOption{{"numa", false, 'n'}}},
-		opt:   func(byte, string) error { numa = true; return nil },
+		table: table,
+		opt: func(letter byte, _ string) error {
+			numa = numa || letter == 'n'
+			store = store || letter == 'x'
+			return nil
+		},
 		run: func(ctx context.Context, args []string) error {
 			h, err := a.host.domains.HostInfo(ctx)
 			if err != nil {
@@ -28,7 +37,7 @@ func infoCommand(a *app) *cli.Command {
 					return a.ignored(failf(err, "libxl_get_cpu_topology failed."))
 				}
 			}
-			text := infoText(a.release, h, t)
+			text := infoText(a.release, h, t, a.features(ctx, store))
 			if !numa && len(args) > 0 {
 				text = infoLines(text, args[0])
 			}
@@ -36,6 +45,19 @@ func infoCommand(a *app) *cli.Command {
 			return nil
 		},
 	})
+}
+
+// features asks xenstore for its features, if they are wanted. A store that does
+// not know the question has none.
+func (a *app) features(ctx context.Context, wanted bool) *xenstore.Features {
+	if !wanted {
+		return nil
+	}
+	f, err := a.host.store.Features(ctx)
+	if err != nil {
+		f = 0
+	}
+	return &f
 }
 
 // topology asks Xen where CPUs, PCI devices and memory are.

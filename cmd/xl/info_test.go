@@ -1,12 +1,14 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"goxl/domains"
 	"goxl/xenctrl/abi"
+	"goxl/xenstore"
 )
 
 func exampleInfo() *domains.HostInfo {
@@ -60,20 +62,28 @@ xend_config_format     : 4
 `
 
 func TestInfoText(t *testing.T) {
-	if d := cmp.Diff(exampleInfoText, infoText(17, exampleInfo(), nil)); d != "" {
+	if d := cmp.Diff(exampleInfoText, infoText(17, exampleInfo(), nil, nil)); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 }
 
 func TestInfoOfOldRelease(t *testing.T) {
-	if got, want := infoLines(infoText(14, exampleInfo(), nil), "virt_caps"),
+	if got, want := infoLines(infoText(14, exampleInfo(), nil, nil), "virt_caps"),
 		"pv hvm hvm_directio pv_directio hap shadow\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
 
+func TestInfoWithXenstore(t *testing.T) {
+	features := xenstore.Features(3)
+	text := infoText(21, exampleInfo(), nil, &features)
+	if got, want := text[len(text)-72:], "xenstore_features      : 0x00000003\nxend_config_format     : 4\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("ends in %q, want %q", got, want)
+	}
+}
+
 func TestInfoLines(t *testing.T) {
-	text := infoText(17, exampleInfo(), nil)
+	text := infoText(17, exampleInfo(), nil, nil)
 	for prefix, want := range map[string]string{
 		"host": "host1\n", "xen_major": "4\n", "cc_compile_d": "debian.org\ntoday\n", "nothing": "",
 		"xen_changeset": "\n", "free_": "2\n0\n", "host                   : h": "host1\n",

@@ -6,10 +6,12 @@ import (
 
 	"goxl/domains"
 	"goxl/xenctrl/abi"
+	"goxl/xenstore"
 )
 
-// infoText is what "xl info" prints, in the xl of release r; t is nil without -n.
-func infoText(r release, h *domains.HostInfo, t *topologyInfo) string {
+// infoText is what "xl info" prints, in the xl of release r; t is nil without -n,
+// features, those of xenstore, without -x.
+func infoText(r release, h *domains.HostInfo, t *topologyInfo, features *xenstore.Features) string {
 	var b strings.Builder
 	line := func(key, format string, args ...any) {
 		fmt.Fprintf(&b, "%-23s: "+format+"\n", append([]any{key}, args...)...)
@@ -23,6 +25,9 @@ func infoText(r release, h *domains.HostInfo, t *topologyInfo) string {
 		b.WriteString(topologyText(t))
 	}
 	xenText(h, line)
+	if features != nil {
+		line("xenstore_features", "0x%08x", uint32(*features))
+	}
 	line("xend_config_format", "4")
 	return b.String()
 }
