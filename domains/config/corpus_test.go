@@ -226,7 +226,7 @@ func askXL(t testing.TB, c *corpusCase) answer {
 	}
 	write("guest.cfg", c.config)
 	write("xl.conf", c.conf)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	// The mount hides the host's xl.conf from this one process; where that is not
 	// possible, $XL_CONF tells a stand-in for the hypervisor which file to show.

@@ -25,8 +25,9 @@
 //
 // What libxl keeps as userdata of a running guest is the same, with domid as xl
 // sets it for a creation ([AnyDomID]) and what was chosen and must stay when the
-// guest is built again: devid and MAC of interfaces, UUIDs, video_memkb. All other
-// defaults are chosen anew each time; package domains does that.
+// guest is built again: devid, MAC and type of interfaces, UUIDs, video_memkb, and
+// msr_relaxed. All other defaults are chosen anew each time; package domains does
+// that.
 //
 // # Problems
 //
