@@ -28,11 +28,15 @@ func (s *Set) unplug(ctx context.Context, dev Device) error {
 	if dev.Backend != s.Self {
 		return s.awaitErased(ctx, dev)
 	}
+	var err error
 	switch dev.BackendKind {
 	case VBD, VBD3:
-		return s.hotplugDisk(ctx, dev, false)
+		err = s.hotplugDisk(ctx, dev, false)
 	case VIF:
-		return s.hotplugNIC(ctx, dev, false)
+		err = s.hotplugNIC(ctx, dev, false)
+	}
+	if err != nil {
+		s.logFor(dev).Warn("host side of a removed device may be left", zap.Error(err))
 	}
 	return nil
 }

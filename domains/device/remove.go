@@ -25,7 +25,8 @@ const (
 
 // Remove detaches dev and removes its nodes. With Auto and Safe the guest is
 // asked and may refuse, which is ErrTimeout for Safe. A device whose backend is
-// gone already is no error.
+// gone already is no error. Nor is, as with libxl, a hotplug script that fails to
+// take the host's side down: the guest has no use of it any more. It is logged.
 func (s *Set) Remove(ctx context.Context, dev Device, force Force) error {
 	log := s.logFor(dev)
 	closed, err := s.close(ctx, dev, force == Forced)

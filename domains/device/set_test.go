@@ -295,6 +295,17 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+func TestRemoveWithAFailingScript(t *testing.T) {
+	w := newWorld(t, &fakeBackend{})
+	dev, err := w.set.AddDisk(t.Context(), 5, &Disk{VDev: "xvdb", Target: w.file}, AddOptions{Type: PVH})
+	w.must(err)
+	w.script("block", "exit 1")
+	w.must(w.set.Remove(t.Context(), dev, Safe))
+	if left := w.left(); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
 func TestRemoveWithoutBackend(t *testing.T) {
 	w := newWorld(t, &fakeBackend{})
 	dev, err := w.set.AddDisk(t.Context(), 5, &Disk{VDev: "xvdb", Target: w.file}, AddOptions{Type: PVH})
