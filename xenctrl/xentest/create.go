@@ -129,18 +129,21 @@ func (m *Machine) checkCreate(c *createArgs) error {
 	case c.vmtrace != 0:
 		return syscall.EINVAL // this host has no processor trace
 	case m.pools[c.pool] == nil:
-		return syscall.EINVAL
+		return syscall.ESRCH
 	}
 	return emulationOK(v, hvm, c.emulation)
 }
 
 func emulationOK(v abi.Version, hvm bool, e uint32) error {
+	if e&^0x7ff != 0 {
+		return syscall.EINVAL
+	}
 	ok := e == 0 || e == 0x100
 	if hvm {
 		ok = e == 1 || e == 0x3ff || e == 0x1ff && v.AtLeast(4, 19)
 	}
 	if !ok {
-		return syscall.EINVAL
+		return syscall.EOPNOTSUPP
 	}
 	return nil
 }

@@ -183,17 +183,13 @@ func (m *Machine) addressSize(d *domain, c *domctlCall) error {
 		le.PutUint32(c.u, d.bits)
 		return nil
 	}
-	bits := le.Uint32(c.u)
-	switch {
-	case bits == d.bits:
+	switch le.Uint32(c.u) {
+	case d.bits:
 		return nil
-	case len(d.pages) > 0:
-		return syscall.EACCES
-	case bits != 32 && bits != 64, bits == 32 && m.cfg.Version.AtLeast(4, 16):
-		return syscall.EINVAL
+	case 32:
+		return syscall.EOPNOTSUPP // as in the shipped builds: no 32-bit PV
 	}
-	d.bits = bits
-	return nil
+	return syscall.EINVAL
 }
 
 func (m *Machine) hypercallInit(d *domain, frame uint64) error {
@@ -266,7 +262,7 @@ func (m *Machine) trigger(d *domain, c *domctlCall) error {
 	kind, v := le.Uint32(c.u), le.Uint32(c.u[4:])
 	switch {
 	case int(v) >= len(d.vcpus):
-		return syscall.EINVAL
+		return syscall.ESRCH
 	case kind == 0 || d.hvm && (kind == 3 || kind == 4):
 		return nil
 	}

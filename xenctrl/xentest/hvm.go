@@ -113,7 +113,9 @@ func (m *Machine) setContext(d *domain, b []byte) error {
 		b = b[8:]
 		size, known := recordSize(typ, m.cfg.Version)
 		switch {
-		case first && (typ != recHeader || int(n) != 24 || len(b) < 24 || le.Uint32(b) != headerMagic || le.Uint32(b[4:]) != 1):
+		case first && typ != recHeader:
+			return syscall.ENODATA
+		case first && (int(n) != 24 || len(b) < 24 || le.Uint32(b) != headerMagic || le.Uint32(b[4:]) != 1):
 			return syscall.EINVAL
 		case !known || int(n) > len(b) || int(n) > size:
 			return syscall.EINVAL

@@ -162,7 +162,7 @@ func (m *Machine) physmap(cmd uint32, addr uint64) error {
 		return err
 	}
 	if !d.hvm {
-		return syscall.EOPNOTSUPP
+		return syscall.EACCES
 	}
 	if cmd == 15 {
 		gfn := le.Uint64(b[8:])

@@ -127,8 +127,10 @@ func (m *Machine) translate(id abi.DomID, f abi.GFN, write bool) (uint64, error)
 		if mfn, ok = d.p2m[uint64(f)]; !ok {
 			return 0, syscall.EINVAL
 		}
-	} else if !d.owns(mfn) {
+	} else if mfn >= m.ram.frames {
 		return 0, syscall.EINVAL
+	} else if !d.owns(mfn) {
+		return 0, syscall.EPERM
 	}
 	if write && d.tables[mfn] != 0 {
 		return 0, syscall.EBUSY // a page table
