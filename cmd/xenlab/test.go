@@ -28,6 +28,7 @@ func testCommand() *cli.Command {
 			&cli.BoolFlag{Name: "no-lab", Usage: "leave out the tests that need a host"},
 			&cli.IntFlag{Name: "parallel", Usage: "`NUMBER` of hosts at once; default: what the machine allows"},
 			&cli.DurationFlag{Name: "limit", Usage: "longest `TIME` of one package on one host"},
+			&cli.BoolFlag{Name: "full", Usage: "run the large matrices whole, not a cover of them"},
 			&cli.StringFlag{Name: "table", Usage: "write what worked where into the table of `FILE` (README.md)"},
 		},
 		Action: runTests,
@@ -52,7 +53,7 @@ func runTests(c *cli.Context) error {
 	var records []suite.Record
 	result, err := suite.Run(ctx, suite.Options{
 		Module: module, Cache: cache, Out: c.App.Writer, Targets: targets, Packages: c.Args().Slice(),
-		Tests: c.String("run"), NoUnit: c.Bool("no-unit"), NoLab: c.Bool("no-lab"),
+		Tests: c.String("run"), NoUnit: c.Bool("no-unit"), NoLab: c.Bool("no-lab"), Full: c.Bool("full"),
 		Parallel: c.Int("parallel"), Limit: c.Duration("limit"), Record: func(all []suite.Record) { records = all },
 	})
 	if err != nil {

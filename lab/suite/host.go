@@ -118,10 +118,14 @@ func (r *runner) command(t Target, p Package) string {
 	if r.Tests != "" {
 		pattern = r.Tests
 	}
+	matrix := "cover"
+	if r.Full {
+		matrix = "full"
+	}
 	return strings.Join([]string{
 		"cd /opt/goxl/src/" + p.Dir, "&&",
 		"XEN_TEST=require GOXL_BIN=/opt/goxl/bin GOXL_EXAMPLES=/opt/goxl/examples GOXL_GUEST=/opt/guest",
-		"GOXL_XEN=" + t.Release.Xen, "GOXL_XENSTORED=" + t.Store, "GENUINE_XL=/usr/lib/xen-" + t.Release.Xen + "/bin/xl",
+		"GOXL_MATRIX=" + matrix, "GOXL_XEN=" + t.Release.Xen, "GOXL_XENSTORED=" + t.Store, "GENUINE_XL=/usr/lib/xen-" + t.Release.Xen + "/bin/xl",
 		"exec /mnt/payload/tests/" + p.binary(), "-test.run='" + pattern + "'", "-test.v=test2json",
 		fmt.Sprintf("-test.timeout=%s", r.Limit),
 	}, " ")
