@@ -129,18 +129,47 @@ func (l *lab) sh(cmd string) string {
 	return string(out)
 }
 
-// checkNothingLeft fails the test when anything of its guest is still there.
+// checkNothingLeft fails the test when anything of its guest is still there
+// after ten seconds. It looks at few things only: a lab is slow.
 func (l *lab) checkNothingLeft() {
-	var left string
+	l.Helper()
+	var left []string
 	for range 20 {
-		left = strings.TrimSpace(l.sh("xenstore-ls -f /vm | grep " + l.uuid + "; xenstore-ls -f /local/domain | grep '" + l.name + "'; " +
-			"ls /var/lib/xen | grep " + l.uuid + "; losetup -a | grep " + l.dir + "; ls /run/goxl/guests 2>/dev/null | grep " + l.uuid))
-		if left == "" {
+		if left = l.left(); len(left) == 0 {
 			return
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
-	l.Errorf("left behind:\n%s", left)
+	l.Errorf("left behind: %q", left)
+}
+
+func (l *lab) left() (left []string) {
+	l.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if there, err := l.m.Store().Exists(ctx, "/vm/"+l.uuid); err != nil || there {
+		left = append(left, fmt.Sprintf("/vm/%s: %v", l.uuid, err))
+	}
+	list, err := l.m.List(ctx)
+	if err != nil {
+		l.Fatal(err)
+	}
+	for _, d := range list {
+		if d.UUID.String() == l.uuid || d.Name == l.name {
+			left = append(left, fmt.Sprintf("domain %d %s", d.ID, d.Name))
+		}
+	}
+	for _, pattern := range []string{"/var/lib/xen/*" + l.uuid + "*", "/run/goxl/guests/" + l.uuid + "*"} {
+		files, _ := filepath.Glob(pattern)
+		left = append(left, files...)
+	}
+	backing, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	for _, f := range backing {
+		if b, err := os.ReadFile(f); err == nil && strings.HasPrefix(string(b), l.dir) {
+			left = append(left, f)
+		}
+	}
+	return left
 }
 
 // nodes lists everything in xenstore about a domain, with its id replaced, and
