@@ -74,14 +74,41 @@ func (c *Cache) Image(ctx context.Context, r Release, p Progress) (*Image, error
 		return m, nil
 	}
 	partial := m.Dir + ".partial"
-	if err := os.RemoveAll(partial); err != nil { // of a builder that died
-		return nil, err
+	for tries := 1; ; tries++ {
+		if err := os.RemoveAll(partial); err != nil { // of a builder that died, too
+			return nil, err
+		}
+		err := build(ctx, r, partial, p)
+		switch {
+		case err == nil:
+			return m, os.Rename(partial, m.Dir)
+		case tries == buildTries || ctx.Err() != nil:
+			err = fmt.Errorf("build the Xen %s image: %w", r.Xen, err)
+			return nil, errors.Join(err, os.RemoveAll(partial))
+		}
 	}
-	if err := build(ctx, r, partial, p); err != nil {
-		err = fmt.Errorf("build the Xen %s image: %w", r.Xen, err)
-		return nil, errors.Join(err, os.RemoveAll(partial))
+}
+
+// buildTries: most of a build is downloads, and a mirror may hiccup.
+const buildTries = 2
+
+// TempDir makes a folder for files that live as long as a run. Those that a
+// killed run left behind go away a day later.
+func (c *Cache) TempDir() (string, error) {
+	base := filepath.Join(c.dir, "tmp")
+	if err := os.MkdirAll(base, 0o755); err != nil {
+		return "", fmt.Errorf("make a temporary folder: %w", err)
 	}
-	return m, os.Rename(partial, m.Dir)
+	old, err := os.ReadDir(base)
+	if err != nil {
+		return "", fmt.Errorf("look for old temporary folders: %w", err)
+	}
+	for _, entry := range old {
+		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+			os.RemoveAll(filepath.Join(base, entry.Name())) // another run may do the same
+		}
+	}
+	return os.MkdirTemp(base, "run-")
 }
 
 func (c *Cache) path(r Release) string {

@@ -114,3 +114,31 @@ func TestModulesResolveInLoadOrder(t *testing.T) {
 		t.Errorf("resolve = %v\nwant %v", got, want)
 	}
 }
+
+func TestTempDirForgetsOldRuns(t *testing.T) {
+	c, err := OpenCache(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := c.TempDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := c.TempDir()
+	if err != nil || first == second {
+		t.Fatalf("TempDir = %s and %s, %v", first, second, err)
+	}
+	yesterday := time.Now().Add(-25 * time.Hour)
+	if err := os.Chtimes(first, yesterday, yesterday); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.TempDir(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(first); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder of yesterday: %v", err)
+	}
+	if _, err := os.Stat(second); err != nil {
+		t.Errorf("the folder of today: %v", err)
+	}
+}

@@ -63,14 +63,24 @@ func Up(ctx context.Context, cache *Cache, image *Image, o Options) (_ *Lab, err
 			err = errors.Join(err, l.Close())
 		}
 	}()
-	if err := l.start(ctx, dir, image, o); err != nil {
-		return nil, fmt.Errorf("lab %s: %w", name, err)
+	for tries := 1; ; tries++ {
+		err := l.start(ctx, dir, image, o)
+		if err == nil {
+			break
+		}
+		if tries == startTries || ctx.Err() != nil {
+			return nil, fmt.Errorf("lab %s: %w", name, err)
+		}
+		l.stop()
 	}
 	if err := l.ready(ctx, o); err != nil {
 		return nil, fmt.Errorf("lab %s: %w", name, err)
 	}
 	return l, nil
 }
+
+// startTries: a port that was free may be taken when QEMU gets to it.
+const startTries = 3
 
 func (o Options) withDefaults() Options {
 	o.Hosts = max(o.Hosts, 1)
@@ -92,6 +102,7 @@ func (o Options) withDefaults() Options {
 
 // start starts every host's QEMU, in order: each connects to the one before.
 func (l *Lab) start(ctx context.Context, dir string, image *Image, o Options) error {
+	l.record.Hosts = nil
 	ports, err := freePorts(o.Hosts*2 - 1)
 	if err != nil {
 		return err
@@ -141,11 +152,16 @@ func (l *Lab) ready(ctx context.Context, o Options) error {
 
 // Close ends all hosts and forgets the lab. It may be called twice.
 func (l *Lab) Close() error {
+	l.stop()
+	return l.registry.end(l.record)
+}
+
+// stop ends the hosts that this process started.
+func (l *Lab) stop() {
 	for _, h := range l.Hosts {
 		h.kill()
 	}
 	l.Hosts = nil
-	return l.registry.end(l.record)
 }
 
 // Detach lets go of a lab that outlives this process.

@@ -106,7 +106,7 @@ func upWithPrograms(ctx context.Context, cache *lab.Cache, module string, r lab.
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "goxl-programs-")
+	dir, err := cache.TempDir()
 	if err != nil {
 		return nil, err
 	}

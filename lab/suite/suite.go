@@ -146,7 +146,7 @@ func (r *runner) labs(ctx context.Context) error {
 		r.log.note("labs", "no package has tests for a Xen host")
 		return nil
 	}
-	dir, err := os.MkdirTemp("", "goxl-tests-")
+	dir, err := r.Cache.TempDir()
 	if err != nil {
 		return err
 	}
