@@ -253,3 +253,26 @@ func (s *host) boot(p build.Params) {
 		}
 	}
 }
+
+// TestLabOnDemand builds a guest that may grow: what it does not have yet is
+// populated when it is touched. (It is not run: that takes a balloon driver that
+// is told its target.)
+func TestLabOnDemand(t *testing.T) {
+	s := openHost(t)
+	p := linux(t, build.PVH, 128<<10, 1)
+	p.MaxMem = 192 << 10
+	id := s.create(build.PVH, 1)
+	s.build(id, p)
+	pod, err := s.h.PODTarget(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := s.h.DomainInfo(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v, %d pages", pod, info.Pages)
+	if pod.Entries == 0 || info.Pages > 129<<8 {
+		t.Errorf("%+v, %d pages", pod, info.Pages)
+	}
+}
