@@ -159,7 +159,8 @@ func (pl *pvPlan) startInfo(shared abi.MFN) *pvStart {
 	if l.ramdisk.pages > 0 {
 		s.modLen, s.modStart = l.ramdisk.size, l.addr(l.ramdisk.pfn)
 		if pl.pv.RamdiskByPFN {
-			s.flags, s.modStart = sifModStartPFN, uint64(l.ramdisk.pfn)
+			// By page number its length is in whole pages too.
+			s.flags, s.modStart, s.modLen = sifModStartPFN, uint64(l.ramdisk.pfn), uint64(l.ramdisk.pages)<<abi.PageShift
 		}
 	}
 	return s
