@@ -155,6 +155,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"PCI", func(s *config.Spec) { s.PCIDevs = make([]config.PCIDev, 1) }, Unsupported, -4, "pci="},
 		{"USB", func(s *config.Spec) { s.USBDevs = make([]config.USBDev, 1) }, Unsupported, -4, "usbdev="},
 		{"vTPM", func(s *config.Spec) { s.VTPMs = make([]config.VTPM, 1) }, Unsupported, -4, "vtpm="},
+		{"pvcalls", func(s *config.Spec) { s.PVCallsIfs = make([]config.PVCallsIf, 1) }, Unsupported, -4, "pvcalls="},
 		{"HVM", func(s *config.Spec) { *s = *config.NewSpec(config.TypeHVM) }, Unsupported, -4, "HVM guests"},
 		{"pool", func(s *config.Spec) { s.CInfo.PoolName = config.Some("x") }, BadConfig, -6, `pool="x"`},
 		{"memory", func(s *config.Spec) {

@@ -30,6 +30,8 @@ func refuse(s *config.Spec) error {
 		return no("vtpm= is not implemented yet", "remove it, or create the guest with the genuine xl")
 	case len(s.VDispls)+len(s.VSnds) > 0:
 		return no("vdispl= and vsnd= are not implemented yet", "remove them, or create the guest with the genuine xl")
+	case len(s.PVCallsIfs) > 0:
+		return no("pvcalls= is not implemented yet", "remove it, or create the guest with the genuine xl")
 	case len(s.Virtios) > 0:
 		return no("virtio= is not implemented yet", "remove it, or create the guest with the genuine xl")
 	case len(b.IRQs) > 0:
