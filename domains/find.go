@@ -142,11 +142,15 @@ func (m *Manager) TypeOf(ctx context.Context, id abi.DomID) (Type, error) {
 	return HVM, nil
 }
 
-// PoolName returns the name of a cpupool; "" when it has none.
+// PoolName returns the name of a cpupool; "" when it has none. The first pool is
+// Pool-0 even where nobody noted that, as on hosts whose xen-init-dom0 is old.
 func (m *Manager) PoolName(ctx context.Context, pool uint32) (string, error) {
-	s, _, err := m.read(ctx, fmt.Sprintf("/local/pool/%d/name", pool))
+	s, named, err := m.read(ctx, fmt.Sprintf("/local/pool/%d/name", pool))
 	if err != nil {
 		return "", fail(Store, 0, fmt.Sprintf("read the name of cpupool %d", pool), err)
+	}
+	if !named && pool == 0 {
+		return "Pool-0", nil
 	}
 	return s, nil
 }

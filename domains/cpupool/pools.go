@@ -57,6 +57,8 @@ func (p *Pools) List(ctx context.Context) ([]Pool, error) {
 	for i, r := range raw {
 		name, err := replies[i].Value()
 		switch {
+		case errors.Is(err, xenstore.ErrNotFound) && r.ID == 0: // libxl's rule: the first pool needs no note
+			list = append(list, Pool{r.ID, "Pool-0", r.Sched, int(r.Domains), r.CPUs.Slice()})
 		case errors.Is(err, xenstore.ErrNotFound):
 		case err != nil:
 			return nil, err
