@@ -41,7 +41,7 @@ func (m *machine) args() []string {
 	if m.kvm {
 		accel, cpu = "kvm", "host"
 	}
-	xen := fmt.Sprintf("console=com1 com1=115200,8n1 dom0_mem=%dM,max:%dM dom0_max_vcpus=%d loglvl=all guest_loglvl=all noreboot %s",
+	xen := fmt.Sprintf("console=com1 com1=115200,8n1 dom0_mem=%dM,max:%dM dom0_max_vcpus=%d loglvl=all guest_loglvl=all noreboot conring_size=1M %s",
 		m.dom0MiB, m.dom0MiB, m.cpus, m.xenArgs)
 	dom0 := fmt.Sprintf("%s console=hvc0 net.ifnames=0 quiet goxl.host=%d goxl.xenstored=%s",
 		m.image.Kernel(), m.number, m.store)

@@ -79,9 +79,37 @@ func (r *runner) boot(ctx context.Context, t Target) (*lab.Lab, error) {
 // onHost runs one package's tests. An error means that the host is lost.
 func (r *runner) onHost(ctx context.Context, t Target, h *lab.Host, p Package) error {
 	begin := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, r.Limit+time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*r.Limit+time.Minute)
 	defer cancel()
 	r.log.note(t.String(), p.Path)
+	before := lastReset(ctx, h)
+	result, err := r.execute(ctx, t, h, p, r.pattern(), r.tally)
+	if err != nil {
+		return err
+	}
+	r.log.note(t.String(), fmt.Sprintf("%s: %s in %s", p.Path, result, time.Since(begin).Round(100*time.Millisecond)))
+	if result.Failed > 0 {
+		r.explain(ctx, t, h)
+		if lastReset(ctx, h) != before {
+			err = r.again(ctx, t, h, p)
+		}
+	}
+	r.sweep(ctx, t, h, p)
+	return err
+}
+
+// pattern says which tests run.
+func (r *runner) pattern() string {
+	if r.Tests != "" {
+		return r.Tests
+	}
+	return "^TestLab"
+}
+
+// execute runs those tests of a package that match and adds them up in tally. An
+// error means that the host is lost.
+func (r *runner) execute(ctx context.Context, t Target, h *lab.Host, p Package, pattern string, tally *Tally) (result Result, err error) {
+	begin := time.Now()
 	out, in := io.Pipe()
 	convert := goCommand(ctx, r.Module, "tool", "test2json", "-t", "-p", p.Path)
 	convert.Stdin = out
@@ -89,35 +117,25 @@ func (r *runner) onHost(ctx context.Context, t Target, h *lab.Host, p Package) e
 	var stderr strings.Builder
 	lost := make(chan error, 1)
 	go func() {
-		err := h.Run(ctx, r.command(t, p), lab.Streams{Stdout: in, Stderr: io.MultiWriter(in, &stderr)})
+		err := h.Run(ctx, r.command(t, p, pattern), lab.Streams{Stdout: in, Stderr: io.MultiWriter(in, &stderr)})
 		in.Close()
 		lost <- err
 	}()
-	var result Result
-	err := pipe(convert, func(events io.Reader) (err error) {
-		result, err = r.tally.Add(t.String(), events)
+	err = pipe(convert, func(events io.Reader) (err error) {
+		result, err = tally.Add(t.String(), events)
 		return err
 	})
 	out.Close()
 	runErr := <-lost
 	var exit *lab.ExitError
 	if runErr != nil && !errors.As(runErr, &exit) {
-		return fmt.Errorf("the host was lost after %s: %w", time.Since(begin).Round(time.Second), runErr)
+		return result, fmt.Errorf("the host was lost after %s: %w", time.Since(begin).Round(time.Second), runErr)
 	}
-	r.log.note(t.String(), fmt.Sprintf("%s: %s in %s", p.Path, result, time.Since(begin).Round(100*time.Millisecond)))
-	if result.Failed > 0 {
-		r.explain(ctx, t, h)
-	}
-	r.sweep(ctx, t, h, p)
-	return err
+	return result, err
 }
 
 // command is what runs a package's tests in dom0.
-func (r *runner) command(t Target, p Package) string {
-	pattern := "^TestLab"
-	if r.Tests != "" {
-		pattern = r.Tests
-	}
+func (r *runner) command(t Target, p Package, pattern string) string {
 	matrix := "cover"
 	if r.Full {
 		matrix = "full"

@@ -87,13 +87,35 @@ func TestLabPackagesAreFoundByFileName(t *testing.T) {
 
 func TestCommandTellsTheTestWhereItIs(t *testing.T) {
 	r := &runner{Options: Options{Limit: 60e9}}
-	got := r.command(Targets()[1], Package{"goxl/b/c", "b/c"})
+	got := r.command(Targets()[1], Package{"goxl/b/c", "b/c"}, r.pattern())
 	for _, want := range []string{
 		"cd /opt/goxl/src/b/c && ", "XEN_TEST=require", "GOXL_XEN=4.14", "GENUINE_XL=/usr/lib/xen-4.14/bin/xl",
 		"/mnt/payload/tests/b_c.test -test.run='^TestLab'", "-test.timeout=1m0s",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %s", want, got)
+		}
+	}
+}
+
+func TestRedeem(t *testing.T) {
+	tally := NewTally(nil)
+	f := Failure{"Xen 4.17", "goxl/a", "TestLabX/pvh", "reset"}
+	tally.Fail(f)
+	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabX", "fail"})
+	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabX/pvh", "fail"})
+	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabY", "fail"})
+	if got := topLevel(tally.FailuresOf("Xen 4.17", "goxl/a")); len(got) != 1 || got[0] != "TestLabX" {
+		t.Errorf("topLevel = %q, want TestLabX", got)
+	}
+	tally.Redeem(f)
+	tally.Redeem(f) // a second time changes nothing
+	if got, want := tally.Result(), (Result{Passed: 1}); got != want {
+		t.Errorf("after Redeem the result is %v, want %v", got, want)
+	}
+	for i, want := range []string{"pass", "pass", "fail"} {
+		if got := tally.Records()[i].Outcome; got != want {
+			t.Errorf("record %d: %s, want %s", i, got, want)
 		}
 	}
 }
