@@ -48,7 +48,7 @@ func execXL(t *testing.T, path string, env []string, args ...string) result {
 // What differs between two runs of one program, and between what each of the two
 // adds to say where an error came from.
 var (
-	libraryLine = regexp.MustCompile(`(?m)^(libxl|xc|xencall:buffer|xencall|xenforeignmemory|xl): .*\n`)
+	libraryLine = regexp.MustCompile(`(?m)^(libxl|xc|xencall:buffer|xencall|xenforeignmemory|xl): .*\n\n?`)
 	cpuSeconds  = regexp.MustCompile(` +[0-9]+\.[0-9](  |\n| )`)
 	runState    = regexp.MustCompile(` [r-][b-][p-][s-][-rscwS?][d-]  | +[0-9]+ +[r-][b-]- `)
 	clock       = regexp.MustCompile(`[ 0-9]?[0-9]:[0-9][0-9](:[0-9][0-9])?`)
