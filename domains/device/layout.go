@@ -7,6 +7,7 @@ import "strconv"
 // nothing to do with hypercalls, which is why it is not in xenctrl/abi.
 type Layout struct {
 	MTU           bool // nodes "mtu" of a vif; since 4.15
+	HotplugStatus bool // empty node "hotplug-status" of a new vif; since 4.15
 	Specification bool // node "specification" of a disk; since 4.17
 	Tap           bool // blktap disks, and empty CD drives on phy; since 4.19
 	GrantUsage    bool // node "grant_usage" of a virtio disk; since 4.19
@@ -18,6 +19,7 @@ type Layout struct {
 func LayoutOf(minor int) Layout {
 	return Layout{
 		MTU:           minor >= 15,
+		HotplugStatus: minor >= 15,
 		Specification: minor >= 17,
 		Tap:           minor >= 19,
 		GrantUsage:    minor >= 19,

@@ -149,7 +149,9 @@ func (n *NIC) nodes(dev Device, env nodeEnv) nodes {
 	if env.layout.MTU {
 		o.roFront.add("mtu", strconv.Itoa(n.MTU))
 	}
-	o.back.add("hotplug-status", "") // the backend waits for a script to fill it in
+	if env.layout.HotplugStatus {
+		o.back.add("hotplug-status", "") // the backend waits for a script to fill it in
+	}
 	o.front.add("trusted", bit(!n.Untrusted))
 	return o
 }
