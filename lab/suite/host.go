@@ -31,6 +31,9 @@ func (r *runner) target(ctx context.Context, t Target) {
 		if ctx.Err() != nil {
 			return
 		}
+		if !r.wanted(t, p) {
+			continue
+		}
 		if l == nil {
 			if boots == maxBoots {
 				r.tally.Fail(Failure{t.String(), p.Path, "", "not run: its host was lost too often"})

@@ -43,6 +43,9 @@ func Targets() []Target {
 	return []Target{{lab.Xen417, "oxenstored"}, {lab.Xen414, "xenstored"}, {lab.Xen420, "oxenstored"}}
 }
 
+// allPackages is the pattern of the whole module.
+const allPackages = "./..."
+
 // runner is one run in progress.
 type runner struct {
 	Options
@@ -62,7 +65,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		o.Targets = Targets()
 	}
 	if len(o.Packages) == 0 {
-		o.Packages = []string{"./..."}
+		o.Packages = []string{allPackages}
 	}
 	if _, err := regexp.Compile(o.Tests); err != nil {
 		return Result{}, fmt.Errorf("which tests: %w", err)

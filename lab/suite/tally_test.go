@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"goxl/lab"
 )
 
 func TestTallyCountsLeaves(t *testing.T) {
@@ -117,5 +119,27 @@ func TestRedeem(t *testing.T) {
 		if got := tally.Records()[i].Outcome; got != want {
 			t.Errorf("record %d: %s, want %s", i, got, want)
 		}
+	}
+}
+
+func TestWanted(t *testing.T) {
+	on414, on417, on420 := Target{lab.Xen414, "xenstored"}, Target{lab.Xen417, "oxenstored"}, Target{lab.Xen420, "oxenstored"}
+	all := &runner{Options: Options{Packages: []string{allPackages}}}
+	for _, tt := range []struct {
+		dir  string
+		want [3]bool // on 4.14, 4.17, 4.20
+	}{
+		{"lab/interop", [3]bool{true, true, true}},
+		{"xenstore", [3]bool{true, true, false}},
+		{"domains/host", [3]bool{false, true, false}},
+	} {
+		p := Package{"goxl/" + tt.dir, tt.dir}
+		if got := [3]bool{all.wanted(on414, p), all.wanted(on417, p), all.wanted(on420, p)}; got != tt.want {
+			t.Errorf("%s on 4.14, 4.17, 4.20: %v, want %v", tt.dir, got, tt.want)
+		}
+	}
+	full := &runner{Options: Options{Packages: []string{allPackages}, Full: true}}
+	if !full.wanted(on420, Package{"goxl/domains/host", "domains/host"}) {
+		t.Error("the full matrix leaves domains/host out on 4.20")
 	}
 }

@@ -1,0 +1,29 @@
+package suite
+
+import (
+	"slices"
+	"strings"
+
+	"goxl/lab"
+)
+
+// perRelease are the packages whose behaviour follows the release of Xen or its
+// tools: their tests run on all of them. What the others do depends on dom0's
+// kernel and files, so that one release shows it.
+var perRelease = []string{"cmd/xl", "domains", "domains/build", "examples", "lab/interop", "xenctrl", "xenctrl/evtchn", "xenctrl/gnttab"}
+
+// perDaemon are the packages whose behaviour follows the xenstore daemon.
+var perDaemon = []string{"cmd/xenstore", "xenstore", "xenstore/server"}
+
+// wanted reports whether a package's tests run on a target: all on the release
+// that everything is tried on, and wherever the caller chose packages or the
+// whole matrix; else what may differ there.
+func (r *runner) wanted(t Target, p Package) bool {
+	switch {
+	case r.Full || t.Release.Xen == lab.Xen417.Xen || strings.Join(r.Packages, " ") != allPackages:
+		return true
+	case slices.Contains(perDaemon, p.Dir):
+		return t.Store == "xenstored"
+	}
+	return slices.Contains(perRelease, p.Dir)
+}
