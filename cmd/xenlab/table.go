@@ -2,33 +2,106 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"goxl/lab/suite"
 )
 
-// writeTable puts the table of what worked where into file, with today's date
-// and the module's commit.
+// run is what one run of the tests on one host found, for the table.
+type run struct {
+	Where, Date, Commit string
+	Records             []suite.Record
+}
+
+// writeTable adds what the records say to the runs that are kept in docs/matrix.json
+// and makes the table in file anew of all of them, so that the matrix can be run in
+// pieces. A newer run on a host replaces the older one.
 func writeTable(ctx context.Context, module, file string, records []suite.Record) error {
-	git := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=10")
-	git.Dir = module
-	out, err := git.Output()
-	commit := strings.TrimSpace(string(out))
+	kept := filepath.Join(module, "docs", "matrix.json")
+	runs, err := readRuns(kept)
 	if err != nil {
-		commit = "unknown"
+		return err
 	}
-	table := suite.Table(records) + fmt.Sprintf("\nMeasured on %s at commit %s.\n", time.Now().Format(time.DateOnly), commit)
+	runs = merge(runs, records, time.Now().Format(time.DateOnly), commitOf(ctx, module))
+	data, err := json.MarshalIndent(runs, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(kept, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	changed, err := suite.ReplaceTable(string(text), table)
+	changed, err := suite.ReplaceTable(string(text), worksTable(runs))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return os.WriteFile(file, []byte(changed), 0o644)
+}
+
+func readRuns(file string) ([]run, error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var runs []run
+	if err := json.Unmarshal(data, &runs); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return runs, nil
+}
+
+// merge replaces the runs on the hosts that records are from.
+func merge(runs []run, records []suite.Record, date, commit string) []run {
+	fresh := map[string]*run{}
+	for _, r := range records {
+		if !suite.InTable(r) {
+			continue
+		}
+		if fresh[r.Where] == nil {
+			fresh[r.Where] = &run{Where: r.Where, Date: date, Commit: commit}
+		}
+		fresh[r.Where].Records = append(fresh[r.Where].Records, r)
+	}
+	runs = slices.DeleteFunc(runs, func(r run) bool { return fresh[r.Where] != nil })
+	for _, r := range fresh {
+		runs = append(runs, *r)
+	}
+	slices.SortFunc(runs, func(a, b run) int { return strings.Compare(a.Where, b.Where) })
+	return runs
+}
+
+// worksTable is the Markdown of all runs, and when and of what they were made.
+func worksTable(runs []run) string {
+	var all []suite.Record
+	var notes []string
+	for _, r := range runs {
+		all = append(all, r.Records...)
+		notes = append(notes, fmt.Sprintf("%s on %s at commit %s", r.Where, r.Date, r.Commit))
+	}
+	return suite.Table(all) + "\nMeasured: " + strings.Join(notes, "; ") + ".\n"
+}
+
+func commitOf(ctx context.Context, module string) string {
+	git := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=10")
+	git.Dir = module
+	out, err := git.Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
 }

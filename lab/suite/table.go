@@ -15,6 +15,9 @@ var lifecycle = regexp.MustCompile(`^TestLabLifecycle/(pvh|pv)/([^/]+)/(.+)$`)
 // release finds the release in a target's name.
 var release = regexp.MustCompile(`^Xen (\S+)`)
 
+// InTable reports whether a result is one that the table is made of.
+func InTable(r Record) bool { return lifecycle.MatchString(r.Test) }
+
 // cell is one place of the table: how an operation came out, for all pairs of
 // makers and drivers together.
 type cell struct{ pass, fail, skip int }
