@@ -65,6 +65,15 @@ func (g *guest) id(t *testing.T, x tool) string {
 	return strings.TrimSpace(r.stdout)
 }
 
+// clear destroys what is left of the guest under any of the names that it has had.
+func (g *guest) clear(t *testing.T, x tool) {
+	for _, suffix := range []string{"", "-new", "--incoming", "--migratedaway"} {
+		if name := g.name + suffix; x.run(t, time.Minute, "domid", name).code == 0 {
+			x.run(t, 3*time.Minute, "destroy", name)
+		}
+	}
+}
+
 // waitReady reads the guest's console until its init reports. A guest that ends
 // before and is made anew, by whoever follows it, is waited for as well: the
 // emulated processor now and then resets a PVH guest in its first seconds.

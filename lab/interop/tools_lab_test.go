@@ -45,7 +45,7 @@ func getenv(t *testing.T, key string) string {
 // started or that outlives the limit fails the test.
 func (x tool) run(t *testing.T, limit time.Duration, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), limit) // cleanups run commands, too
 	defer cancel()
 	cmd := exec.CommandContext(ctx, x.path, args...)
 	var out, errb bytes.Buffer
