@@ -126,10 +126,13 @@ func steady(s string) string {
 	return regexp.MustCompile(`[r-][b-]([p-]...) +T`).ReplaceAllString(s, "??$1 T")
 }
 
+// paused is the state of a paused guest, whether its vcpu was blocked or not.
+var paused = regexp.MustCompile(` -[b-]p--- `)
+
 func pause(t *testing.T, g *guest, x tool) {
 	t.Helper()
 	x.must(t, "pause", g.name)
-	if got := x.must(t, "list", g.name); !strings.Contains(got, "--p---") {
+	if got := x.must(t, "list", g.name); !paused.MatchString(got) {
 		t.Errorf("after pause, xl list says:\n%s", got)
 	}
 	x.must(t, "unpause", g.name)
