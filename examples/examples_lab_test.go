@@ -2,6 +2,7 @@
 package examples_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -46,13 +47,38 @@ func TestLabExamples(t *testing.T) {
 		{"mappage", []string{id}, "domain " + id + ", frame 0x"},
 		{"hypercall", nil, "extra version: ."},
 		{"watchstore", []string{"-n", "1", "/local/domain/" + id + "/name"}, guestName},
-		{"lifecycle", []string{"-n", "1"}, "domain "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := example(t, tt.name, tt.args...); !strings.Contains(got, tt.want) {
 				t.Errorf("%s %s printed no %q but:\n%s", tt.name, strings.Join(tt.args, " "), tt.want, got)
 			}
 		})
+	}
+	t.Run("lifecycle", func(t *testing.T) { lifecycle(t, id) })
+}
+
+// lifecycle destroys the guest while the program follows it.
+func lifecycle(t *testing.T, id string) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(os.Getenv("GOXL_EXAMPLES"), "lifecycle"), "-n", "1")
+	var out strings.Builder
+	cmd.Stdout = &out
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(errs).ReadString('\n'); err != nil {
+		t.Fatalf("lifecycle said %q: %v", line, err)
+	}
+	if out, err := exec.CommandContext(ctx, os.Getenv("GENUINE_XL"), "destroy", guestName).CombinedOutput(); err != nil {
+		t.Fatalf("xl destroy: %v\n%s", err, out)
+	}
+	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "domain "+id+" ") {
+		t.Errorf("lifecycle ended with %v and printed %q, want a line about domain %s", err, out.String(), id)
 	}
 }
 

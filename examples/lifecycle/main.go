@@ -37,6 +37,7 @@ func follow(ctx context.Context, n int) error {
 		return err
 	}
 	defer w.Close()
+	fmt.Fprintln(os.Stderr, "following the lives of all guests")
 	for seen := 0; n == 0 || seen < n; seen++ {
 		select {
 		case <-ctx.Done():
