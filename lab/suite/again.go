@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,58 +28,66 @@ func lastReset(ctx context.Context, h *lab.Host) string {
 	return strings.TrimSpace(out)
 }
 
-// again runs the failed tests of a package once more, those by name that failed
-// while a guest was reset, and says so. A test that fails without a reset has
-// failed for good. An error means that the host is lost.
+// again runs the tests of a package once more that failed while a guest was reset,
+// and says so. What fails without a reset has failed for good. An error means that
+// the host is lost.
 func (r *runner) again(ctx context.Context, t Target, h *lab.Host, p Package) error {
-	for range maxAgain {
-		failed := r.tally.FailuresOf(t.String(), p.Path)
-		tests := topLevel(failed)
-		if len(tests) == 0 {
-			return nil
-		}
-		r.log.note(t.String(), "the emulator reset a guest meanwhile: once more "+strings.Join(tests, ", "))
-		before := lastReset(ctx, h)
-		once := NewTally(nil)
-		result, err := r.execute(ctx, t, h, p, "^("+strings.Join(tests, "|")+")$", once)
-		if err != nil {
-			return err
-		}
-		bad := map[string]bool{}
-		for _, name := range topLevel(once.Failures()) {
-			bad[name] = true
-		}
-		for _, f := range failed {
-			if name := top(f.Test); name != "" && !bad[name] && result.Passed > 0 {
-				r.tally.Redeem(f)
+	for _, g := range groups(r.tally.FailuresOf(t.String(), p.Path)) {
+		for range maxAgain {
+			r.log.note(t.String(), "the emulator has reset a guest: once more "+g)
+			before := lastReset(ctx, h)
+			result, err := r.execute(ctx, t, h, p, patternOf(g), NewTally(nil))
+			if err != nil {
+				return err
 			}
-		}
-		r.log.note(t.String(), fmt.Sprintf("%s: %s at another try", p.Path, result))
-		if result.Failed > 0 && lastReset(ctx, h) == before {
-			return nil
+			r.log.note(t.String(), fmt.Sprintf("%s %s: %s at another try", p.Path, g, result))
+			if result.Failed == 0 && result.Passed > 0 {
+				r.redeem(t, p, g)
+				break
+			}
+			if lastReset(ctx, h) == before {
+				break
+			}
 		}
 	}
 	return nil
 }
 
-// top is the test function that a subtest belongs to; "" when a failure names none.
-func top(test string) string {
-	name, _, _ := strings.Cut(test, "/")
-	if strings.ContainsAny(name, ", ") {
-		return ""
-	}
-	return name
-}
-
-// topLevel returns the test functions of failures, each once, as patterns.
-func topLevel(failures []Failure) []string {
-	var names []string
-	seen := map[string]bool{}
-	for _, f := range failures {
-		if name := top(f.Test); name != "" && !seen[name] {
-			seen[name] = true
-			names = append(names, regexp.QuoteMeta(name))
+// redeem counts the failures of a group as passed.
+func (r *runner) redeem(t Target, p Package, g string) {
+	for _, f := range r.tally.FailuresOf(t.String(), p.Path) {
+		if group(f.Test) == g {
+			r.tally.Redeem(f)
 		}
 	}
-	return names
+}
+
+// group names the test that is run again for a failed one: the test around it, as
+// deep as three names, since what a guest goes through are the steps of one test.
+func group(test string) string {
+	names := strings.Split(test, "/")
+	if strings.ContainsAny(names[0], ", ") {
+		return "" // not a test, but all that were under way when a binary died
+	}
+	return strings.Join(names[:max(1, min(3, len(names)-1))], "/")
+}
+
+// groups returns the groups of failures, each once.
+func groups(failures []Failure) []string {
+	var all []string
+	for _, f := range failures {
+		if g := group(f.Test); g != "" && !slices.Contains(all, g) {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// patternOf is the pattern that matches just that test and what is in it.
+func patternOf(group string) string {
+	names := strings.Split(group, "/")
+	for i, name := range names {
+		names[i] = "^" + regexp.QuoteMeta(name) + "$"
+	}
+	return strings.Join(names, "/")
 }

@@ -107,8 +107,8 @@ func TestRedeem(t *testing.T) {
 	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabX", "fail"})
 	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabX/pvh", "fail"})
 	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabY", "fail"})
-	if got := topLevel(tally.FailuresOf("Xen 4.17", "goxl/a")); len(got) != 1 || got[0] != "TestLabX" {
-		t.Errorf("topLevel = %q, want TestLabX", got)
+	if got := groups(tally.FailuresOf("Xen 4.17", "goxl/a")); len(got) != 1 || got[0] != "TestLabX" {
+		t.Errorf("groups = %q, want TestLabX", got)
 	}
 	tally.Redeem(f)
 	tally.Redeem(f) // a second time changes nothing
@@ -141,5 +141,23 @@ func TestWanted(t *testing.T) {
 	full := &runner{Options: Options{Packages: []string{allPackages}, Full: true}}
 	if !full.wanted(on420, Package{"goxl/domains/host", "domains/host"}) {
 		t.Error("the full matrix leaves domains/host out on 4.20")
+	}
+}
+
+func TestGroup(t *testing.T) {
+	for test, want := range map[string]string{
+		"TestLabX":                       "TestLabX",
+		"TestLabX/pvh":                   "TestLabX",
+		"TestLabX/pvh/list_-c":           "TestLabX/pvh",
+		"TestLabX/pvh/made_by_ours/list": "TestLabX/pvh/made_by_ours",
+		"TestLabX/a/b/c/d":               "TestLabX/a/b",
+		"TestLabX, TestLabY":             "",
+	} {
+		if got := group(test); got != want {
+			t.Errorf("group(%q) = %q, want %q", test, got, want)
+		}
+	}
+	if got, want := patternOf("TestLabX/a+b"), `^TestLabX$/^a\+b$`; got != want {
+		t.Errorf("patternOf = %s, want %s", got, want)
 	}
 }
