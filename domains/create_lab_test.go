@@ -82,21 +82,32 @@ func TestLabLife(t *testing.T) {
 			}
 			l.xl("rename", l.name+"-x", l.name)
 			l.hotplug(id)
-			// A guest answers when it is up: that takes its time here.
-			var err error
-			for range 4 {
-				if err = l.m.Shutdown(l.ctx, id, domains.AskPoweroff); err == nil {
-					break
-				}
-				t.Log(err)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.await(id, func(d domains.Domain) bool { return d.Shutdown && d.Reason == domains.Poweroff })
+			l.powerOff(id)
 			l.xl("destroy", arg)
 		})
 	}
+}
+
+// powerOff asks the guest to end until it does: one that is still booting takes
+// no notice, or answers and forgets.
+func (l *lab) powerOff(id abi.DomID) {
+	l.Helper()
+	for end := time.Now().Add(6 * time.Minute); time.Now().Before(end); {
+		if err := l.m.Shutdown(l.ctx, id, domains.AskPoweroff); err != nil {
+			l.Log(err)
+		}
+		for range 40 {
+			d, err := l.m.Info(l.ctx, id)
+			if err != nil {
+				l.Fatal(err)
+			}
+			if d.Shutdown && d.Reason == domains.Poweroff {
+				return
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+	}
+	l.Fatalf("domain %d does not end", id)
 }
 
 // hotplug attaches and detaches a disk, and checks that the stored
@@ -127,22 +138,6 @@ func (l *lab) hotplug(id abi.DomID) {
 	if len(s.Disks) != 1 {
 		l.Errorf("%d disks after detaching, want 1", len(s.Disks))
 	}
-}
-
-// await waits until domain id is as wanted.
-func (l *lab) await(id abi.DomID, ok func(domains.Domain) bool) {
-	l.Helper()
-	var last domains.Domain
-	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
-		d, err := l.m.Info(l.ctx, id)
-		if err != nil {
-			l.Fatal(err)
-		}
-		if last = d; ok(d) {
-			return
-		}
-	}
-	l.Fatalf("domain %d stayed %+v", id, last)
 }
 
 // What cannot work ends in an error with a stable code, and leaves nothing.
