@@ -1,6 +1,7 @@
 package domains_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,10 +89,16 @@ func TestLabLife(t *testing.T) {
 	}
 }
 
-// powerOff asks the guest to end until it does: one that is still booting takes
-// no notice, or answers and forgets.
+// powerOff waits until the guest's init has loaded its network driver, and asks it
+// to end: a guest that is still booting answers, and has no program to do it yet.
 func (l *lab) powerOff(id abi.DomID) {
 	l.Helper()
+	ctx, cancel := context.WithTimeout(l.ctx, 6*time.Minute)
+	defer cancel()
+	connected := func(state string, _ bool) bool { return state == "4" }
+	if _, err := l.m.Store().Await(ctx, fmt.Sprintf("/local/domain/%d/device/vif/0/state", id), connected); err != nil {
+		l.Fatal(err)
+	}
 	for end := time.Now().Add(6 * time.Minute); time.Now().Before(end); {
 		if err := l.m.Shutdown(l.ctx, id, domains.AskPoweroff); err != nil {
 			l.Log(err)
