@@ -23,12 +23,12 @@ func TestLabPVH(t *testing.T) {
 
 func TestLabPV(t *testing.T) { labDevices(t, device.PV) }
 
-// inFullMatrix skips what takes ten minutes under emulation and differs from
-// another test in the kind of guest or the number of tools only.
+// inFullMatrix leaves to make matrix what has not passed whole in the lab yet: see
+// the README on what does not work.
 func inFullMatrix(t *testing.T) {
 	t.Helper()
 	if os.Getenv("GOXL_MATRIX") != "full" {
-		t.Skip("takes ten minutes under emulation: make matrix runs it")
+		t.Skip("has not passed whole in the lab yet: make matrix runs it")
 	}
 }
 
