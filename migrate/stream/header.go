@@ -62,7 +62,7 @@ func (h *XLHeader) decode(b []byte) (rest uint32, hasConfig bool, err error) {
 	case order != xlByteOrder:
 		return 0, false, bad("byte order mark %#x", order)
 	case flags&^(xlFlagJSON|xlFlagStreamV2) != 0:
-		return 0, false, unsupported("mandatory flags %#x are unknown: saved by a newer xl", flags)
+		return 0, false, unsupported("mandatory flags %#x are unknown: saved by a newer xl", flags&^(xlFlagJSON|xlFlagStreamV2))
 	case flags&xlFlagStreamV2 == 0:
 		return 0, false, unsupported("the format of Xen 4.5 and older; " + convert)
 	case rest > MaxOptional:
