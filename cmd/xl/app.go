@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, env surroundings) int {
 }
 
 // main keeps the genuine xl's order of checks: options, a command at all, Xen,
-// xl.conf, the command's name.
+// xl.conf, the command's name. Verbs of our own that need no Xen come before it.
 func (a *app) main(ctx context.Context, args []string) int {
 	g, rest, ok := parseGlobals(args, a.env.release(), a.env.stderr)
 	if !ok {
@@ -60,6 +60,10 @@ func (a *app) main(ctx context.Context, args []string) int {
 	if len(rest) == 0 {
 		a.out.WriteString(helpList(a.env.release()))
 		return 1
+	}
+	if v := findOwnVerb(rest[0]); v != nil && v.offline {
+		a.release = a.env.release()
+		return a.rep.report(a.dispatch(ctx, rest))
 	}
 	h, err := a.env.connect(ctx)
 	if err != nil {

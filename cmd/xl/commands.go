@@ -119,8 +119,11 @@ func poolCommands(name string) func(*app) *cli.Command {
 
 // ownCommand returns our own verb called name, or nil when there is none.
 func (a *app) ownCommand(name string) *cli.Command {
-	if name == superviseVerb {
+	switch name {
+	case superviseVerb:
 		return superviseCommand(a)
+	case "stream":
+		return streamCommand(a)
 	}
 	return nil
 }

@@ -19,9 +19,14 @@ var ownOptions = []ownOption{
 // A verb without a description is for goxl itself and not listed.
 type ownVerb struct {
 	name, desc, usage string
+	offline           bool // works without Xen
 }
 
-var ownVerbs = []ownVerb{}
+var ownVerbs = []ownVerb{
+	{name: "stream", offline: true,
+		desc:  "Check a saved domain, or tell what is in it, without restoring it",
+		usage: "verify <CheckpointFile>... | inspect <CheckpointFile>"},
+}
 
 // ownHelp is the block at the end of "xl help".
 func ownHelp() string {

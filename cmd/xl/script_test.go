@@ -25,6 +25,7 @@ import (
 //	look PATH VALUE      checks one
 //	obeys ID REASON      has a guest acknowledge the next request and shut down
 //	status N             checks the exit status of the last xl
+//	saved FILE AT        writes a saved PVH guest, damaged at byte AT unless that is -1
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs("testdata/script")
 	if err != nil {
@@ -35,7 +36,7 @@ func TestScripts(t *testing.T) {
 		Setup: setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"xl": scriptXL, "domain": scriptDomain, "store": scriptStore, "look": scriptLook,
-			"obeys": scriptObeys, "status": scriptStatus,
+			"obeys": scriptObeys, "status": scriptStatus, "saved": scriptSaved,
 		},
 		UpdateScripts: os.Getenv("UPDATE") != "",
 	})

@@ -12,8 +12,8 @@ import (
 )
 
 // Inspect writes to w what is in the stream in r: each header and record with its
-// offset, its size in the stream and what it holds, then how much there was of
-// each type. After an error of the stream it still writes how far it came. The
+// offset, its size in the stream and what it holds, indented by layer, then how
+// much there was of each type. After an error of the stream it still writes how far it came. The
 // error is a Reader's, or what w returned.
 func Inspect(w io.Writer, r io.Reader, o Options) (*Summary, error) {
 	p := &printer{w: w}
@@ -39,7 +39,7 @@ func (p *printer) printf(format string, args ...any) {
 
 func (p *printer) record(rec Record) error {
 	t := rec.Body.Type()
-	p.printf("%#12x %10d  %s", rec.Offset, rec.Size(), t)
+	p.printf("%#12x %10d  %*s%s", rec.Offset, rec.Size(), 2*int(t.Layer()), "", t)
 	if text := describe(rec.Body); text != "" {
 		p.printf(": %s", text)
 	}
@@ -63,7 +63,7 @@ func (p *printer) states(c HVMContext) {
 		size[name] += len(s.Data)
 	}
 	for _, name := range names {
-		p.printf("%25s%s: %d, %d bytes\n", "", name, count[name], size[name])
+		p.printf("%31s%s: %d, %d bytes\n", "", name, count[name], size[name])
 	}
 }
 
@@ -71,11 +71,7 @@ func (p *printer) states(c HVMContext) {
 func (p *printer) totals(s *Summary) {
 	p.printf("\n%8s %12s  %s\n", "records", "bytes", "type")
 	for _, t := range slices.Sorted(maps.Keys(s.Types)) {
-		name := t.String()
-		if t == TypeEnd || t == TypeLibxlEnd {
-			name += map[bool]string{true: " (libxc)", false: " (libxl)"}[t == TypeEnd]
-		}
-		p.printf("%8d %12d  %s\n", s.Types[t].Records, s.Types[t].Bytes, name)
+		p.printf("%8d %12d  %*s%s\n", s.Types[t].Records, s.Types[t].Bytes, 2*int(t.Layer()), "", t)
 	}
 	p.printf("\n%8s  %s\n", "pages", "type")
 	for t, n := range s.PageTypes {

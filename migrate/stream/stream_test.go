@@ -114,4 +114,3 @@ func plain(t testing.TB, b Body) any {
 type aligned struct{ io.Reader }
 
 func (a aligned) Read(b []byte) (int, error) { return a.Reader.Read(b[:len(b)&^7]) }
-

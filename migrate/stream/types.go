@@ -12,6 +12,8 @@ const (
 	LayerLibxc              // what libxc reads and writes
 )
 
+func (l Layer) String() string { return [...]string{"xl", "libxl", "libxc"}[l] }
+
 // Type says what a header or a record is. Records of libxl and of libxc are
 // numbered independently; the layer is part of a Type.
 type Type uint64
@@ -81,6 +83,17 @@ var headerNames = [...]string{"", "xl header", "libxl header", "libxc header"}
 // Number is what stands for t in the stream.
 func (t Type) Number() uint32 { return uint32(t) }
 
+// Layer is the format that t belongs to.
+func (t Type) Layer() Layer {
+	switch {
+	case t&^0xffffffff == libxl || t == TypeLibxlHeader:
+		return LayerLibxl
+	case t&^0xffffffff == libxc || t == TypeLibxcHeader:
+		return LayerLibxc
+	}
+	return LayerXL
+}
+
 // IsHeader reports whether t is a header and no record.
 func (t Type) IsHeader() bool { return t&^0xffffffff == headers }
 
@@ -109,11 +122,7 @@ func (t Type) String() string {
 	if s := t.name(); s != "" {
 		return s
 	}
-	layer := "libxc"
-	if t&^0xffffffff == libxl {
-		layer = "libxl"
-	}
-	return fmt.Sprintf("%s type %#x", layer, t.Number())
+	return fmt.Sprintf("%v type %#x", t.Layer(), t.Number())
 }
 
 // Body is what a header or a record says: one of this package's types.

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"goxl/migrate/stream"
+)
+
+// streamCommand is "xl stream verify <File>..." and "xl stream inspect <File>",
+// which look into what xl save wrote, or what was caught of a migration. They
+// need no Xen.
+func streamCommand(a *app) *cli.Command {
+	return a.new("stream", body{
+		min: 2,
+		run: func(_ context.Context, args []string) error {
+			switch verb, files := args[0], args[1:]; {
+			case verb == "verify":
+				return a.verifyStreams(files)
+			case verb == "inspect" && len(files) == 1:
+				return a.inspectStream(files[0])
+			}
+			a.out.WriteString(helpCommand(a.release, "stream"))
+			return &failure{status: 2, text: "'xl stream' takes verify and files, or inspect and one file."}
+		},
+	})
+}
+
+// verifyStreams says of each file whether it is sound. After a bad one the rest
+// is still looked at.
+func (a *app) verifyStreams(files []string) error {
+	status := 0
+	for _, file := range files {
+		text, err := verifyStream(file)
+		if err != nil {
+			status = a.rep.report(err)
+			continue
+		}
+		fmt.Fprintf(a.out, "%s: a sound stream: %s\n", file, text)
+	}
+	if status != 0 {
+		return exitStatus(1)
+	}
+	return nil
+}
+
+func verifyStream(file string) (text string, err error) {
+	err = withStream(file, func(r io.Reader, o stream.Options) error {
+		s, err := stream.Verify(r, o)
+		if err != nil {
+			return err
+		}
+		text = s.String()
+		if n, _ := io.ReadFull(r, make([]byte, 1)); n > 0 {
+			text += "; more bytes follow its end, which a restore does not read"
+		}
+		return nil
+	})
+	return text, err
+}
+
+func (a *app) inspectStream(file string) error {
+	return withStream(file, func(r io.Reader, o stream.Options) error {
+		s, err := stream.Inspect(a.out, r, o)
+		if err == nil {
+			fmt.Fprintf(a.out, "\n%s\n", s)
+		}
+		return err
+	})
+}
+
+// withStream opens file and has f read it. It may begin with the header of xl, of
+// libxl or of libxc, and may hold Remus' checkpoints.
+func withStream(file string, f func(io.Reader, stream.Options) error) error {
+	in, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	r, layer, err := stream.Detect(in)
+	if err == nil {
+		err = f(r, stream.Options{Outermost: layer, Checkpoints: stream.Remus, Strict: true})
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
