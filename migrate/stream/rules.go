@@ -102,7 +102,7 @@ func (r *rules) admit(t Type) error {
 	case inLibxc:
 		return r.admitLibxc(t)
 	case inCheckpoint:
-		if t == TypeCheckpointEnd || t == TypeEmulatorStore || t == TypeEmulatorContext || t.IsOptional() && t&^0xffffffff == libxl {
+		if t == TypeCheckpointEnd || t == TypeEmulatorStore || t == TypeEmulatorContext || t.IsOptional() && t.format() == libxl {
 			return nil
 		}
 		return bad("it stands in a checkpoint, before CHECKPOINT_END")
@@ -126,7 +126,7 @@ func (r *rules) hasLibxc(t Type) bool { return r.libxc>>t.Number()&1 != 0 }
 // admitLibxl is admit for what stands in libxl's stream outside of a checkpoint.
 func (r *rules) admitLibxl(t Type) error {
 	switch {
-	case t&^0xffffffff != libxl:
+	case t.format() != libxl:
 		return bad("it does not stand where it belongs")
 	case t.IsOptional():
 	case t == TypeLibxcContext:
@@ -145,7 +145,7 @@ func (r *rules) admitLibxl(t Type) error {
 
 // admitLibxc is admit for what stands in libxc's stream.
 func (r *rules) admitLibxc(t Type) error {
-	if t&^0xffffffff != libxc {
+	if t.format() != libxc {
 		return bad("it does not stand where it belongs")
 	}
 	if t.IsOptional() {
@@ -298,9 +298,9 @@ func (r *rules) took(b Body) {
 			r.state = inLibxc
 		}
 	}
-	if t.known() && t&^0xffffffff == libxc {
+	if t.known() && t.format() == libxc {
 		r.libxc |= 1 << t.Number()
-	} else if t.known() && t&^0xffffffff == libxl {
+	} else if t.known() && t.format() == libxl {
 		r.libxl |= 1 << t.Number()
 	}
 }

@@ -37,15 +37,16 @@ func savedByXL(t *testing.T, xl, kind string) (file, name string) {
 	file, name = filepath.Join(dir, "saved"), "stream-lab-"+kind
 	guest := cmp.Or(os.Getenv("GOXL_GUEST"), "/opt/guest")
 	cfg := filepath.Join(dir, "cfg")
-	text := fmt.Sprintf("name=%q\ntype=%q\nkernel=%q\nramdisk=%q\nextra=\"console=hvc0\"\nmemory=96\nvcpus=2\n",
+	text := fmt.Sprintf("name=%q\ntype=%q\nkernel=%q\nramdisk=%q\nextra=\"console=hvc0\"\nmemory=96\nvcpus=2\nvif=[\"bridge=xenbr0\"]\n",
 		name, kind, guest+"/vmlinuz", guest+"/initrd.img")
 	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_ = exec.Command(xl, "destroy", name).Run() // of a run that was cut off
 	t.Cleanup(func() { _ = exec.Command(xl, "destroy", name).Run() })
-	script := fmt.Sprintf(`%[1]s create -e -q %[2]s &&
-		for i in $(seq 120); do xenstore-read /local/domain/$(%[1]s domid %[3]s)/control/feature-suspend >/dev/null 2>&1 && break; sleep 1; done
+	// Its network driver is loaded by its init: before that it is too busy to be saved.
+	script := fmt.Sprintf(`%[1]s create -e -q %[2]s && id=$(%[1]s domid %[3]s) || exit
+		for i in $(seq 300); do [ "$(xenstore-read /local/domain/$id/device/vif/0/state)" = 4 ] && break; sleep 1; done
 		%[1]s save %[3]s %[4]s`, xl, cfg, name, file)
 	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, tail(string(out)))
@@ -204,8 +205,8 @@ func TestLabGenuineVerifier(t *testing.T) {
 			o.Strict = true
 			refused := 0
 			for i, bit := range bits {
-				if verdicts[i+1] == "0" {
-					continue
+				if verdicts[i+1] == "0" || strings.Contains(verdicts[i+1], "Unrecognised record type 0x8") {
+					continue // the second is an optional record, which may be passed over
 				}
 				refused++
 				all[bit/8] ^= 1 << (bit % 8)

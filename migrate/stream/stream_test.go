@@ -81,7 +81,7 @@ func TestBodiesComeBack(t *testing.T) {
 }
 
 // plain is what b says, with all that is read once in memory.
-func plain(t testing.TB, b Body) any {
+func plain(t fataler, b Body) any {
 	t.Helper()
 	src, _ := streamOf(b)
 	var text []byte
@@ -93,7 +93,7 @@ func plain(t testing.TB, b Body) any {
 	}
 	switch b := b.(type) {
 	case *PageData:
-		return []any{b.PFNs, b.Types, bytes.Clone(b.Data)}
+		return []any{b.PFNs, b.Types, string(b.Data)}
 	case *P2MFrames:
 		return []any{b.Start, b.End, text}
 	case *DirtyPFNs:
@@ -103,9 +103,11 @@ func plain(t testing.TB, b Body) any {
 	case *Optional:
 		return []any{b.Kind, b.Size, text}
 	case *VCPU:
-		return []any{b.Kind, b.ID, append([]byte{}, b.Context...)}
+		return []any{b.Kind, b.ID, string(b.Context)}
+	case *SharedInfo:
+		return string(b[:])
 	case HVMContext:
-		return bytes.Clone(b)
+		return string(b)
 	}
 	return b
 }
@@ -114,3 +116,9 @@ func plain(t testing.TB, b Body) any {
 type aligned struct{ io.Reader }
 
 func (a aligned) Read(b []byte) (int, error) { return a.Reader.Read(b[:len(b)&^7]) }
+
+// fataler is a test, of package testing or of rapid.
+type fataler interface {
+	Helper()
+	Fatal(...any)
+}

@@ -83,19 +83,22 @@ var headerNames = [...]string{"", "xl header", "libxl header", "libxc header"}
 // Number is what stands for t in the stream.
 func (t Type) Number() uint32 { return uint32(t) }
 
+// format is t without its number.
+func (t Type) format() Type { return t &^ (1<<32 - 1) }
+
 // Layer is the format that t belongs to.
 func (t Type) Layer() Layer {
 	switch {
-	case t&^0xffffffff == libxl || t == TypeLibxlHeader:
+	case t.format() == libxl || t == TypeLibxlHeader:
 		return LayerLibxl
-	case t&^0xffffffff == libxc || t == TypeLibxcHeader:
+	case t.format() == libxc || t == TypeLibxcHeader:
 		return LayerLibxc
 	}
 	return LayerXL
 }
 
 // IsHeader reports whether t is a header and no record.
-func (t Type) IsHeader() bool { return t&^0xffffffff == headers }
+func (t Type) IsHeader() bool { return t.format() == headers }
 
 // IsOptional reports whether a reader that does not know the record may pass over it.
 func (t Type) IsOptional() bool { return !t.IsHeader() && t.Number()&optional != 0 }
@@ -105,7 +108,7 @@ func (t Type) known() bool { return t.name() != "" }
 
 func (t Type) name() string {
 	names := headerNames[:]
-	switch t &^ 0xffffffff {
+	switch t.format() {
 	case libxl:
 		names = libxlNames[:]
 	case libxc:
