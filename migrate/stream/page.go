@@ -60,6 +60,9 @@ func (t PageType) String() string {
 // limit; no release of libxc puts in more (MAX_BATCH_SIZE in xg_sr_common.h).
 const MaxPages = 1024
 
+// largestPageData is the length of the body of a PAGE_DATA record at most.
+const largestPageData = 8 + MaxPages*(8+abi.PageSize)
+
 // An entry of a PAGE_DATA record: the type above, the frame number below.
 const (
 	pfnMask      = 1<<52 - 1

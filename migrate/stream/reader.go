@@ -226,11 +226,15 @@ func (r *Reader) fill(n int) ([]byte, error) {
 	for done := 0; done < n; {
 		end := min(n, max(cap(r.buf), 2*done, 64<<10))
 		if end > cap(r.buf) {
-			grown := make([]byte, end)
+			room := end
+			if end > largestPageData/2 { // others of these will follow
+				room = max(end, largestPageData)
+			}
+			grown := make([]byte, room)
 			copy(grown, r.buf[:done])
 			r.buf = grown
 		}
-		if err := r.full(r.buf[done:end], done, n); err != nil {
+		if err := r.full(r.buf[:end][done:], done, n); err != nil {
 			return nil, err
 		}
 		done = end

@@ -13,7 +13,7 @@ type shape struct{ fixed, step, max uint32 }
 func shapeOf(t Type) shape {
 	switch t {
 	case TypePageData:
-		return shape{16, 8, 8 + MaxPages*(8+abi.PageSize)}
+		return shape{16, 8, largestPageData}
 	case TypePVInfo:
 		return shape{8, 0, 8}
 	case TypeP2MFrames:

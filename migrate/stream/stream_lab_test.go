@@ -3,7 +3,6 @@ package stream
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -73,7 +72,7 @@ func TestLabGenuineStreams(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer other.Close()
-			same := &comparing{t: t, want: other}
+			same := &comparing{want: other}
 			taken := allocated(func() { err = recode(same, f, Options{Strict: true}) })
 			if err != nil {
 				t.Fatal(err)
@@ -81,7 +80,7 @@ func TestLabGenuineStreams(t *testing.T) {
 			if n, _ := io.Copy(io.Discard, other); n > 0 {
 				t.Errorf("%d bytes were not written", n)
 			}
-			if taken > 24<<20 {
+			if taken > 12<<20 {
 				t.Errorf("%d bytes were allocated for a stream of %d", taken, same.off)
 			}
 			t.Logf("%d bytes are the same, %d were allocated for it", same.off, taken)
@@ -102,22 +101,24 @@ func TestLabGenuineStreams(t *testing.T) {
 
 // comparing takes what has to be equal to want.
 type comparing struct {
-	t    *testing.T
 	want io.Reader
 	off  int64
-	buf  []byte
+	buf  [64 << 10]byte
 }
 
-func (c *comparing) Write(b []byte) (int, error) {
-	if len(c.buf) < len(b) {
-		c.buf = make([]byte, len(b))
+func (c *comparing) Write(b []byte) (n int, err error) {
+	for n < len(b) {
+		want := c.buf[:min(len(b)-n, len(c.buf))]
+		if _, err := io.ReadFull(c.want, want); err != nil {
+			return n, err
+		}
+		if !bytes.Equal(want, b[n:n+len(want)]) {
+			return n, fmt.Errorf("the %d bytes from %#x are others", len(want), c.off)
+		}
+		n += len(want)
+		c.off += int64(len(want))
 	}
-	got, err := io.ReadFull(c.want, c.buf[:len(b)])
-	if err != nil || !bytes.Equal(c.buf[:got], b) {
-		return 0, fmt.Errorf("the %d bytes from %#x are others: %w", len(b), c.off, errors.Join(err, io.ErrShortWrite))
-	}
-	c.off += int64(len(b))
-	return len(b), nil
+	return n, nil
 }
 
 // judge is a Python program that has the genuine verifier judge a stream of libxl
@@ -210,7 +211,7 @@ func TestLabGenuineVerifier(t *testing.T) {
 				}
 				refused++
 				all[bit/8] ^= 1 << (bit % 8)
-				if err := recode(io.Discard, bytes.NewReader(all), o); err == nil {
+				if _, err := Verify(bytes.NewReader(all), o); err == nil {
 					t.Errorf("bit %d: taken by ours, but the genuine verifier says %s", bit, verdicts[i+1])
 				}
 				all[bit/8] ^= 1 << (bit % 8)

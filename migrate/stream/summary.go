@@ -57,8 +57,9 @@ func (s *Summary) String() string {
 
 // Verify reads the stream in r up to its end, holds it to everything that the
 // formats ask for, and says what is in it. Beyond what a Reader checks, the pieces
-// of an HVM context must form a chain and the configuration must name the kind of
-// guest that the stream holds. The error is a Reader's.
+// of an HVM context must form a chain, the configuration must name the kind of
+// guest that the stream holds, and a TOOLSTACK record is refused, as every restore
+// does. The error is a Reader's.
 func Verify(r io.Reader, o Options) (*Summary, error) {
 	return walk(r, o, func(*Summary, Record) error { return nil })
 }
@@ -98,6 +99,8 @@ func (s *Summary) check(b Body) error {
 				return err
 			}
 		}
+	case Toolstack:
+		return bad("no release restores this record any more")
 	case *EmulatorStore, *EmulatorContext:
 		if s.config != "" && s.config != "hvm" {
 			return bad("a %s guest has no emulator", strings.ToUpper(s.config))
