@@ -46,8 +46,8 @@ func (c HVMContext) All() iter.Seq2[HVMState, error] {
 				return
 			}
 			if s.Code == 0 {
-				if len(rest) > 0 {
-					yield(HVMState{}, bad("hvm context: %d bytes after its END", len(rest)))
+				if n := len(s.Data) + len(rest); n > 0 {
+					yield(HVMState{}, bad("hvm context: %d bytes in or after its END", n))
 				}
 				return
 			}

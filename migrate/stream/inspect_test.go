@@ -118,7 +118,7 @@ func TestVerifyLooksDeeper(t *testing.T) {
 		want  string
 	}{
 		{"a chain without end", pvh(config("hvm"), hvmContext()[:26]), "record 2 (HVM_CONTEXT) at offset 0xb5: hvm context: CPU at offset 0x10 has 4 bytes, 2 are left"},
-		{"a chain and more", pvh(config("hvm"), append(hvmContext(), 1)), "hvm context: 1 bytes after its END"},
+		{"a chain and more", pvh(config("hvm"), append(hvmContext(), 1)), "hvm context: 1 bytes in or after its END"},
 		{"no configuration", pvh(&XLHeader{Config: []byte("memory = 3")}, hvmContext()), "xl header at offset 0x0: the configuration: invalid character"},
 		{"no kind", pvh(config("pvx"), hvmContext()), `of a guest of type "pvx"`},
 		{"another kind", pvh(config("pv"), hvmContext()), "libxc header at offset 0x84: the state of a guest of type HVM, but the configuration is of one of type pv"},

@@ -177,8 +177,8 @@ func (r *Reader) finish() error {
 	if r.left == 0 {
 		return nil
 	}
-	if len(r.buf) == 0 {
-		r.buf = make([]byte, 64<<10)
+	if most := int(min(r.left, 64<<10)); len(r.buf) < most {
+		r.buf = make([]byte, most)
 	}
 	done := int(r.off - r.here.Offset - 8)
 	for rest := r.left - int64(r.pad); rest > 0; rest = r.left - int64(r.pad) {

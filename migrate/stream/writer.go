@@ -184,8 +184,8 @@ func (w *Writer) stream(src io.Reader, length int64) error {
 		return err
 	}
 	b := w.buf[:cap(w.buf)]
-	if len(b) < 64<<10 {
-		b = make([]byte, 64<<10)
+	if most := min(left, 64<<10); int64(len(b)) < most {
+		b = make([]byte, most)
 		w.buf = b
 	}
 	for left > 0 {
