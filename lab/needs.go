@@ -14,6 +14,8 @@ import (
 // hostPackages says which Debian package brings a program.
 var hostPackages = map[string]string{
 	"debootstrap":        "debootstrap",
+	"gcc":                "gcc",
+	"ld":                 "binutils",
 	"mke2fs":             "e2fsprogs",
 	"qemu-system-x86_64": "qemu-system-x86",
 }

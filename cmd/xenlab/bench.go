@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"goxl/lab"
+	"goxl/lab/mini"
 )
 
 // kernelCache is where our xl keeps unpacked kernels: gone is cold.
@@ -65,6 +66,9 @@ func runBench(c *cli.Context) error {
 		return err
 	}
 	defer l.Close()
+	if err := mini.Install(c.Context, cache, l.Hosts[0], show); err != nil {
+		return err
+	}
 	b := &bench{host: l.Hosts[0], show: show, genuine: "/usr/lib/xen-" + release.Xen + "/bin/xl"}
 	for i := range c.Int("rounds") {
 		if err := b.round(c.Context, i, c.Int("rounds")); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"goxl/lab"
+	"goxl/lab/mini"
 )
 
 // nameFlag says which of the running labs is meant.
@@ -56,6 +57,11 @@ func upCommand() *cli.Command {
 				return err
 			}
 			l.Detach()
+			for _, h := range l.Hosts {
+				if err := mini.Install(c.Context, cache, h, show); err != nil {
+					return fmt.Errorf("lab %s is up, but has no mini guest: %w", l.Name, err)
+				}
+			}
 			show.Close()
 			fmt.Fprintf(c.App.Writer, "lab %s is up: \"xenlab ssh --name %s\"; \"xenlab down %s\" ends it\n", l.Name, l.Name, l.Name)
 			return nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"goxl/lab"
+	"goxl/lab/mini"
 )
 
 // maxBoots is how often a target's host may be lost and started again.
@@ -72,7 +73,7 @@ func (r *runner) boot(ctx context.Context, t Target) (*lab.Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	const set = "mkdir -p /opt/goxl && cd /mnt/payload && cp -a bin examples src /opt/goxl/"
+	const set = "mkdir -p /opt/goxl && cd /mnt/payload && cp -a bin examples src mini /opt/goxl/"
 	if _, err := l.Hosts[0].Output(ctx, set); err != nil {
 		return nil, errors.Join(fmt.Errorf("install our programs on %s: %w", t, err), l.Close())
 	}
@@ -146,6 +147,7 @@ func (r *runner) command(t Target, p Package, pattern string) string {
 	return strings.Join([]string{
 		"cd /opt/goxl/src/" + p.Dir, "&&",
 		"XEN_TEST=require GOXL_BIN=/opt/goxl/bin GOXL_EXAMPLES=/opt/goxl/examples GOXL_GUEST=/opt/guest",
+		mini.Env + "=" + mini.Path,
 		"GOXL_MATRIX=" + matrix, "GOXL_XEN=" + t.Release.Xen, "GOXL_XENSTORED=" + t.Store, "GENUINE_XL=/usr/lib/xen-" + t.Release.Xen + "/bin/xl",
 		"exec /mnt/payload/tests/" + p.binary(), "-test.run='" + pattern + "'", "-test.v=test2json",
 		fmt.Sprintf("-test.timeout=%s", r.Limit),

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"goxl/lab"
+	"goxl/lab/mini"
 )
 
 // Options of a run. Module, Cache and Out must be set.
@@ -187,6 +188,13 @@ func (r *runner) makePayload(ctx context.Context, dir string) error {
 		return err
 	}
 	if err := sources(r.Module, content, r.tests); err != nil {
+		return err
+	}
+	guest, err := mini.Build(ctx, r.Cache, r.log)
+	if err != nil {
+		return err
+	}
+	if err := copyFile(guest, filepath.Join(content, "mini", filepath.Base(mini.Path))); err != nil {
 		return err
 	}
 	r.payload = filepath.Join(dir, "payload.img")
