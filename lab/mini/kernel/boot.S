@@ -91,7 +91,20 @@ pv_upcall:				/* rcx, r11, rip, cs, rflags, rsp, ss */
 	jmp hypercall_page + 23 * 32	/* iret: it pushes rcx, r11 and rax itself */
 pvh_upcall:
 	andq $~0x200, 16(%rsp)
-	iretq
+	cmpq $blocked, (%rsp)
+	jne 1f
+	incq (%rsp)			/* over the hlt: with interrupts off it would be the end */
+1:	iretq
+
+/* An event may come between sti and hlt, where a processor would not let it in:
+   QEMU's forgets that when the hypervisor has a turn there. */
+	.globl pvh_block
+pvh_block:
+	sti
+blocked:
+	hlt
+	cli
+	ret
 pv_failsafe:
 	mov $255, %edi
 	mov %rsp, %rsi

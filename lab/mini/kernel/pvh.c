@@ -5,6 +5,7 @@
 extern char pvh_upcall[], kernel_end[];
 extern u64 pvh_stubs[];
 void pvh_start(struct hvm_start_info *hsi) __attribute__((noreturn));
+void pvh_block(void);
 
 #define SHARED_PFN 0xfe000UL /* between RAM and the special pages: nothing is there */
 #define UPCALL_VECTOR 0x40
@@ -105,11 +106,6 @@ void pvh_start(struct hvm_start_info *hsi)
 	run();
 }
 
-static void wait(void)
-{
-	asm volatile("sti; hlt; cli" ::: "memory");
-}
-
 static long suspend_pvh(void)
 {
 	u32 reason = SUSPEND;
@@ -126,4 +122,4 @@ static void add(const u64 *pfns, const u64 *frames, u64 n)
 	(void)pfns, (void)frames, (void)n; /* they are where they were asked for */
 }
 
-const struct platform pvh = {"pvh", connect, wait, suspend_pvh, drop, add};
+const struct platform pvh = {"pvh", connect, pvh_block, suspend_pvh, drop, add};
