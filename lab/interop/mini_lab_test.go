@@ -86,7 +86,9 @@ func (g *guest) start(t *testing.T, maker tool) *talk {
 	begin := time.Now()
 	maker.must(t, "unpause", g.name)
 	c.expect(t, "goxl-guest ready: mini "+g.kind)
-	t.Logf("%s made by %s: ready %d ms after unpause began", g.kind, maker.name, time.Since(begin).Milliseconds())
+	took := time.Since(begin)
+	t.Logf("%s made by %s: ready %d ms after unpause began, with %d ms of processor time",
+		g.kind, maker.name, took.Milliseconds(), domainInfo(t, g.id(t, maker)).CPUTime.Milliseconds())
 	return c
 }
 
