@@ -29,6 +29,9 @@ type CreateOptions struct {
 	ConsoleReady func(id abi.DomID)
 	// Timeline, if not nil, records how long each step took.
 	Timeline *Timeline
+	// Source, if not nil, is a saved guest, which goes on in the new domain: there
+	// is no boot loader and no kernel then.
+	Source build.Source
 }
 
 // Create makes the guest that s describes and starts it. It blocks until the

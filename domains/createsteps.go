@@ -21,10 +21,10 @@ import (
 
 // openFiles opens the kernel and the ramdisk that the configuration names, so
 // that a wrong path is found before anything exists. With a boot loader they are
-// names for it to make sense of.
+// names for it to make sense of; a guest that was saved has its kernel with it.
 func (c *creation) openFiles() (err error) {
 	b := &c.spec.BInfo
-	if b.Bootloader.IsSet() {
+	if b.Bootloader.IsSet() || c.opts.Source != nil {
 		return nil
 	}
 	c.files.kernelPath, c.files.ramdiskPath = b.Kernel.Value(), b.Ramdisk.Value()
@@ -57,7 +57,7 @@ func (c *creation) open(what, path string) (*os.File, error) {
 func (c *creation) bootload(ctx context.Context) error {
 	info := &c.spec.BInfo
 	program, ok := info.Bootloader.Get()
-	if !ok {
+	if !ok || c.opts.Source != nil {
 		return nil
 	}
 	disk := &c.spec.Disks[0]
@@ -91,16 +91,14 @@ func (c *creation) consoleReady() {
 	}
 }
 
-// build loads the kernel and fills the domain.
+// build fills the domain, from a kernel or from a saved guest.
 func (c *creation) build(ctx context.Context) error {
-	end := c.opts.Timeline.Step("load kernel")
-	kernel, err := c.loadKernel()
+	img, release, err := c.loadImage()
 	if err != nil {
 		return err
 	}
-	defer kernel.Close()
-	end()
-	p, err := c.buildParams(ctx, kernel.Image)
+	defer release()
+	p, err := c.buildParams(ctx, img)
 	if err != nil {
 		return err
 	}
@@ -109,6 +107,19 @@ func (c *creation) build(ctx context.Context) error {
 		return c.buildError(ctx, err)
 	}
 	return nil
+}
+
+// loadImage loads the kernel, if there is to be one.
+func (c *creation) loadImage() (_ *image.Image, release func(), err error) {
+	if c.opts.Source != nil {
+		return nil, func() {}, nil
+	}
+	defer c.opts.Timeline.Step("load kernel")()
+	kernel, err := c.loadKernel()
+	if err != nil {
+		return nil, nil, err
+	}
+	return kernel.Image, func() { kernel.Close() }, nil
 }
 
 // buildError gives a failure of the builder its code, and a lack of memory its
@@ -154,7 +165,7 @@ func (c *creation) loadKernel() (*cache.Kernel, error) {
 func (c *creation) buildParams(ctx context.Context, img *image.Image) (build.Params, error) {
 	b := &c.spec.BInfo
 	p := build.Params{
-		Kind: build.PVH, Image: img, CmdLine: c.files.cmdLine,
+		Kind: build.PVH, Image: img, Source: c.opts.Source, CmdLine: c.files.cmdLine,
 		Target: b.TargetMem.Value(), MaxMem: b.MaxMem.Value(), Paging: b.ShadowMem.Value(), Claim: b.ClaimMode == config.True,
 		VCPUs: b.MaxVCPUs, Online: b.AvailVCPUs, HardAffinity: b.VCPUHardAffinity, SoftAffinity: b.VCPUSoftAffinity,
 		Nodes: b.NodeMap, PlaceNUMA: c.placeNUMA(), VNUMA: b.VNUMANodes,

@@ -128,7 +128,7 @@ type builtDomain struct {
 	vcpus   int
 	online  func(vcpu int) bool
 	started time.Time
-	kernel  string // PV only: paths as configured
+	kernel  string // PV only: paths as configured; "" for a guest that was saved
 	ramdisk string // "" for none
 	cmdLine string
 	hasCmd  bool // a command line was given, if only an empty one
@@ -154,7 +154,9 @@ func (d *builtDomain) write(ctx context.Context, s xenstore.Store) error {
 		return s.Send(ctx, &w.Batch)
 	}
 	w.Write(vm+"/image/ostype", "linux")
-	w.Write(vm+"/image/kernel", d.kernel)
+	if d.kernel != "" {
+		w.Write(vm+"/image/kernel", d.kernel)
+	}
 	w.Write(vm+"/start_time", start)
 	if d.ramdisk != "" {
 		w.Write(vm+"/image/ramdisk", d.ramdisk)

@@ -37,6 +37,9 @@ type plan interface {
 // batches it looks at ctx. When it fails, the domain is half built: the caller
 // destroys it. Nothing of the guest stays mapped either way.
 //
+// With params.Source the guest is not started from a kernel but goes on from where
+// it was saved; the Source then has the last word on its CPU policy.
+//
 // A kernel that cannot run as this kind of guest matches image.ErrFormat, memory
 // that is too small for it ErrTooSmall, a host without enough xenctrl.ErrNoMemory.
 func Run(ctx context.Context, h *xenctrl.Handle, dom abi.DomID, params Params) (*Result, error) {
@@ -70,6 +73,9 @@ func Run(ctx context.Context, h *xenctrl.Handle, dom abi.DomID, params Params) (
 }
 
 func (b *builder) plan() (plan, error) {
+	if b.p.Source != nil {
+		return &restorePlan{builder: b}, nil
+	}
 	switch b.p.Kind {
 	case PV:
 		return b.planPV()

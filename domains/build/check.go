@@ -19,7 +19,7 @@ func (p *Params) complete(v abi.Version) error {
 		p.Paging = policy.PagingMemory(v, p.MaxMem, p.VCPUs, true, true)
 	}
 	switch {
-	case p.Image == nil:
+	case p.Image == nil && p.Source == nil:
 		return fmt.Errorf("no kernel")
 	case p.Target == 0:
 		return fmt.Errorf("no memory")

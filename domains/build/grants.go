@@ -25,7 +25,7 @@ func (b *builder) seedGrants(ctx context.Context) error {
 	table := xenctrl.Resource{Type: abi.ResourceGrantTable, ID: abi.ResourceGrantShared}
 	m, err := b.h.MapResource(b.dom, table, 0, 1, xenctrl.ProtReadWrite)
 	switch {
-	case errors.Is(err, errors.ErrUnsupported) && b.p2m != nil:
+	case errors.Is(err, errors.ErrUnsupported) && b.p.Kind == PV:
 		m, err = b.mapGrantsPV()
 	case errors.Is(err, errors.ErrUnsupported):
 		return b.seedThroughPhysmap()

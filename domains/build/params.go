@@ -31,13 +31,14 @@ func (k Kind) String() string {
 	return "unknown kind"
 }
 
-// Params is what a guest is built from. Kind, Image, Target and VCPUs are
-// needed, everything else has a usable zero value.
+// Params is what a guest is built from. Kind, Image or Source, Target and VCPUs
+// are needed, everything else has a usable zero value.
 type Params struct {
 	Kind    Kind
 	Image   *image.Image // the kernel, or the PV shim
 	CmdLine string       // of Image
 	Modules []Module     // the ramdisk; with a shim: kernel, then ramdisk
+	Source  Source       // instead of Image: the guest was saved
 
 	Target abi.KiB // memory at start
 	MaxMem abi.KiB // what it may grow to; 0: Target. PVH: the rest is populated on demand

@@ -116,8 +116,12 @@ func (b *builder) setPVMemoryMap() error {
 	return b.h.SetMemoryMap(b.dom, all)
 }
 
-// setCPUPolicy sets what the guest's CPUID says.
+// setCPUPolicy sets what the guest's CPUID says. A guest that was saved brings
+// what it is used to.
 func (b *builder) setCPUPolicy(context.Context) error {
+	if b.p.Source != nil {
+		return nil
+	}
 	index := uint32(abi.PolicyPVDefault)
 	if b.p.Kind == PVH {
 		index = abi.PolicyHVMDefault

@@ -1,0 +1,79 @@
+package migrate
+
+import (
+	"errors"
+	"syscall"
+
+	"goxl/migrate/stream"
+	"goxl/xenctrl"
+	"goxl/xenctrl/abi"
+)
+
+// pvhGuest is a guest in a hardware container without a device model. Xen knows
+// its pages by the guest's own numbers.
+type pvhGuest struct {
+	xen *xenctrl.Handle
+	id  abi.DomID
+	top abi.GFN
+}
+
+func openPVH(xen *xenctrl.Handle, id abi.DomID) (*pvhGuest, error) {
+	top, err := xen.MaximumGPFN(id)
+	return &pvhGuest{xen, id, top}, err
+}
+
+func (g *pvhGuest) header() stream.GuestType { return stream.GuestHVM }
+
+func (g *pvhGuest) info(*stream.Writer) error { return nil }
+
+func (g *pvhGuest) layout(*stream.Writer) error { return nil }
+
+func (g *pvhGuest) pages() abi.Pages { return abi.Pages(g.top) + 1 }
+
+func (g *pvhGuest) frame(p abi.PFN) (abi.GFN, bool) { return abi.GFN(p), true }
+
+func (g *pvhGuest) outgoing(_ stream.PageType, page, _ []byte) ([]byte, error) { return page, nil }
+
+// movedParams are the parameters that move with a guest, in the order in which
+// libxc sends them. Source: xg_sr_save_x86_hvm.c, write_hvm_params.
+var movedParams = []uint64{
+	abi.ParamStorePFN, abi.ParamIOReqPFN, abi.ParamBufIOReqPFN,
+	abi.ParamPagingRingPFN, abi.ParamMonitorRingPFN, abi.ParamSharingRingPFN,
+	abi.ParamVM86TSSSized, abi.ParamConsolePFN, abi.ParamACPIIOPorts, abi.ParamViridian,
+	abi.ParamIdentPT, abi.ParamVMGenerationIDAddr, abi.ParamIOReqServerPFN,
+	abi.ParamNrIOReqServerPages, abi.ParamX87FIPWidth, abi.ParamMCACap,
+}
+
+func (g *pvhGuest) state(w *stream.Writer) error {
+	ctx, err := g.xen.HVMContext(g.id)
+	if err != nil {
+		return err
+	}
+	if err := w.Write(stream.HVMContext(ctx)); err != nil {
+		return err
+	}
+	params, err := g.params()
+	if err != nil {
+		return err
+	}
+	return w.Write(params)
+}
+
+// params reads the parameters that are set. Those that the running Xen does not
+// know are not.
+func (g *pvhGuest) params() (stream.HVMParams, error) {
+	var list stream.HVMParams
+	for _, i := range movedParams {
+		v, err := g.xen.HVMParam(g.id, uint32(i))
+		switch {
+		case errors.Is(err, syscall.EINVAL):
+		case err != nil:
+			return nil, err
+		case v != 0:
+			list = append(list, stream.HVMParam{Index: i, Value: v})
+		}
+	}
+	return list, nil
+}
+
+func (g *pvhGuest) close() error { return nil }
