@@ -50,6 +50,10 @@ func commands(name string) func(*app) *cli.Command {
 		return memMaxCommand
 	case "mem-set":
 		return memSetCommand
+	case "migrate":
+		return migrateCommand
+	case "migrate-receive":
+		return migrateReceiveCommand
 	case "network-attach":
 		return networkAttachCommand
 	case "network-detach":
@@ -62,12 +66,20 @@ func commands(name string) func(*app) *cli.Command {
 		return rebootCommand
 	case "rename":
 		return renameCommand
+	case "restore":
+		return restoreCommand
+	case "resume":
+		return resumeCommand
+	case "save":
+		return saveCommand
 	case "set-parameters":
 		return setParametersCommand
 	case "sharing":
 		return sharingCommand
 	case "shutdown":
 		return shutdownCommand
+	case "suspend":
+		return suspendCommand
 	case "sysrq":
 		return sysrqCommand
 	case "top":

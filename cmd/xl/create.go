@@ -11,6 +11,7 @@ import (
 
 	"goxl/domains"
 	"goxl/domains/config"
+	"goxl/migrate"
 )
 
 // creating is what the command line of "xl create" asks for.
@@ -27,6 +28,8 @@ type creating struct {
 	quiet     bool     // -q
 	vnc       bool     // -V
 	vncPass   bool     // -A
+
+	incoming *migrate.Incoming // the guest was saved: it goes on
 }
 
 // createCommand is "xl create <ConfigFile> [options] [vars]".
@@ -168,6 +171,10 @@ func (a *app) start(ctx context.Context, c *creating, spec *config.Spec) error {
 	if c.console {
 		console = a.autoConsole(ctx)
 		o.Paused, o.ConsoleReady = true, console.start
+	}
+	if c.incoming != nil {
+		c.incoming.Progress = a.receiveProgress()
+		o.Source = c.incoming
 	}
 	id, err := a.host.domains.Create(ctx, spec, o)
 	if err != nil {

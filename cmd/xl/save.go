@@ -31,7 +31,7 @@ func saveCommand(a *app) *cli.Command {
 	s := &saving{}
 	return a.new("save", body{
 		table: optionTable{letters: "cpD"},
-		min:   1,
+		min:   2,
 		opt: func(letter byte, _ string) error {
 			switch letter {
 			case 'c':
@@ -44,7 +44,7 @@ func saveCommand(a *app) *cli.Command {
 			return nil
 		},
 		run: func(ctx context.Context, args []string) error {
-			if len(args) < 2 || len(args) > 3 {
+			if len(args) > 3 {
 				a.out.WriteString(helpCommand(a.release, "save"))
 				return exitStatus(1)
 			}
