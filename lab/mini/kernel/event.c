@@ -2,7 +2,6 @@
 #include "mini.h"
 
 u64 wakes;
-static u64 armed; /* when the timer fires, 0: not set */
 
 static void unmask(u32 port)
 {
@@ -17,7 +16,6 @@ void events_start(void)
 	HYPERCALL(VCPU_OP, VCPUOP_STOP_PERIODIC_TIMER, 0, 0, 0);
 	unmask(console_port);
 	unmask(store_port);
-	armed = 0;
 }
 
 /* events_clear forgets what was pending. All ports are looked at by every round
@@ -34,15 +32,12 @@ void events_clear(void)
 
 void block(u64 until)
 {
-	if (until && until != armed) {
-		struct timer t = {.at = until};
+	/* Anew each time: by our reading of the clock it may have fired too early. */
+	struct timer t = {.at = until};
+	if (until)
 		HYPERCALL(VCPU_OP, VCPUOP_SET_SINGLESHOT_TIMER, 0, &t, 0);
-		armed = until;
-	}
 	platform->wait();
 	wakes++;
-	if (armed && now() >= armed)
-		armed = 0;
 }
 
 void notify(u32 port)
