@@ -42,6 +42,8 @@ func commands(name string) func(*app) *cli.Command {
 		return domidCommand
 	case "domname":
 		return domnameCommand
+	case "dump-core":
+		return dumpCoreCommand
 	case "info":
 		return infoCommand
 	case "list":

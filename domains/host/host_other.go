@@ -22,6 +22,13 @@ type Loop struct {
 	Name string
 }
 
+// BigFile exists on Linux only.
+type BigFile struct{}
+
+func (*BigFile) Write([]byte) (int, error) { return 0, errOther }
+func (*BigFile) Commit() error             { return errOther }
+func (*BigFile) Abort() error              { return errOther }
+
 // ErrNoBridge says that a bridge does not exist.
 var ErrNoBridge = errors.New("no such bridge")
 
@@ -35,6 +42,8 @@ func (*Host) LockXL(context.Context) (*Lock, error)              { return nil, e
 
 func IDOf(string) (FileID, error)           { return FileID{}, errOther }
 func BlockNumber(string) (DevNumber, error) { return DevNumber{}, errOther }
+
+func (*Host) CreateBig(string, uint64) (*BigFile, error) { return nil, errOther }
 
 func (*Host) AttachLoop(string, bool) (string, error)     { return "", errOther }
 func (*Host) DetachLoop(string) error                     { return errOther }

@@ -25,10 +25,6 @@ type Options struct {
 	// ParseUpdate reads the text of an `xl config-update`. Nil: such texts are
 	// not used.
 	ParseUpdate func(text []byte) (*config.Spec, error)
-	// DumpCore writes a guest's memory to a file, for on_crash="coredump-…". Nil:
-	// the log says that it is not possible, and the guest is treated as after a
-	// failed dump.
-	DumpCore func(ctx context.Context, id abi.DomID, path string) error
 }
 
 // Run looks after all registered guests. It returns nil when none is left,

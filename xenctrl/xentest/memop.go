@@ -144,6 +144,9 @@ func (m *Machine) memQuery(cmd uint32, addr uint64) (int64, error) {
 	case 4:
 		return int64(d.maxPages), nil
 	}
+	if !d.hvm { // what the guest wrote into arch.max_pfn of its shared info
+		return int64(max(le.Uint64(m.ram.page(d.shared)[3088:]), 1) - 1), nil
+	}
 	top := uint64(0)
 	for g := range d.p2m {
 		top = max(top, g)

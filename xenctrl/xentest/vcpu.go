@@ -28,10 +28,14 @@ func (m *Machine) vcpuContext(d *domain, c *domctlCall) error {
 		return err
 	}
 	if c.cmd == 13 {
-		if v.context == nil {
+		switch {
+		case v.context != nil:
+			copy(b, v.context)
+		case d.hvm && v.up: // its registers are in the hvm context; here they read as zeros
+			clear(b)
+		default:
 			return syscall.ENODATA
 		}
-		copy(b, v.context)
 		return nil
 	}
 	if d.hvm {
