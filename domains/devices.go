@@ -132,7 +132,10 @@ func (m *Manager) DetachNIC(ctx context.Context, id abi.DomID, name string, forc
 	return nil
 }
 
-// attachment holds the locks of a hot-plug and the configuration it changes.
+// attachment holds the locks of a hot-plug and the configuration it changes. The
+// lock of the changes to devices is held to the end, that of the stored
+// configuration only until it and xenstore are written: a backend may take its time,
+// and mem-set or list -l shall not wait for it. libxl does the same.
 type attachment struct {
 	u     *userdata
 	kind  Type
@@ -171,13 +174,20 @@ func (a *attachment) release() {
 	a.locks = nil
 }
 
+// written lets go of the stored configuration.
+func (a *attachment) written() {
+	last := len(a.locks) - 1
+	a.locks[last].Unlock()
+	a.locks = a.locks[:last]
+}
+
 // options tell the device layer to change the stored configuration in the same
 // moment as xenstore.
 func (a *attachment) options(ctx context.Context, edit func(*config.Spec)) device.AddOptions {
 	o := device.AddOptions{Type: guestType(a.kind), Running: true, Record: func(context.Context) error {
 		edit(a.spec)
 		return a.u.setConfig(a.spec)
-	}}
+	}, Written: a.written}
 	if a.kind == PV {
 		o.Protocol = "x86_64-abi"
 	}

@@ -66,11 +66,14 @@ func (s *Set) emptyCD(dom DomID, d *Disk) error {
 }
 
 // add writes n and connects the device; on failure it is removed again.
-func (s *Set) add(ctx context.Context, dev Device, n nodes, record func(context.Context) error) (err error) {
+func (s *Set) add(ctx context.Context, dev Device, n nodes, o AddOptions) (err error) {
 	var u undo.Stack
 	defer u.Rollback(ctx, &err)
-	if err := s.write(ctx, dev, n, writeOptions{record: record}); err != nil {
+	if err := s.write(ctx, dev, n, writeOptions{record: o.Record}); err != nil {
 		return err
+	}
+	if o.Written != nil {
+		o.Written()
 	}
 	u.Push("add "+dev.String(), func(ctx context.Context) error { return s.Remove(ctx, dev, Forced) })
 	if err := s.connect(ctx, dev); err != nil {

@@ -97,6 +97,10 @@ type AddOptions struct {
 	// change together or not at all.
 	Record func(context.Context) error
 
+	// Written, if set, is called once when all nodes are there, before the backend
+	// is waited for: what guards the stored configuration can be let go.
+	Written func()
+
 	// Protocol is a PV guest's block ring layout, as in "x86_64-abi"; "" for
 	// other guests.
 	Protocol string
@@ -122,7 +126,7 @@ func (s *Set) AddDisk(ctx context.Context, dom DomID, d *Disk, o AddOptions) (De
 	if o.Type == PV {
 		env.protocol = o.Protocol
 	}
-	return dev, s.add(ctx, dev, d.nodes(dev, env), o.Record)
+	return dev, s.add(ctx, dev, d.nodes(dev, env), o)
 }
 
 // checkModel refuses a device that only the guest's QEMU could serve when the
@@ -151,7 +155,7 @@ func (s *Set) AddNIC(ctx context.Context, dom DomID, n *NIC, o AddOptions) (Devi
 		n.DevID = id
 	}
 	dev := n.Device(dom)
-	return dev, s.add(ctx, dev, n.nodes(dev, s.env()), o.Record)
+	return dev, s.add(ctx, dev, n.nodes(dev, s.env()), o)
 }
 
 // AddConsole writes the nodes of a console; its server takes note by itself.
@@ -193,7 +197,7 @@ func (s *Set) AddP9(ctx context.Context, dom DomID, p *P9) (Device, error) {
 	}
 	dev := p.Device(dom)
 	if p.Daemon {
-		return dev, s.add(ctx, dev, p.nodes(dev), nil)
+		return dev, s.add(ctx, dev, p.nodes(dev), AddOptions{})
 	}
 	return dev, s.write(ctx, dev, p.nodes(dev), writeOptions{replace: true})
 }
