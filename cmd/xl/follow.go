@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/urfave/cli/v2"
+	"go.uber.org/zap"
 
+	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/domains/supervise"
 	"goxl/xenctrl/abi"
+	"goxl/xenstore"
 )
 
 // superviseVerb is how the supervisor is called: this program, with a verb that
@@ -59,11 +63,30 @@ func (a *app) superviseOptions() supervise.Options {
 	}
 }
 
-// superviseCommand is the supervisor itself. It ends when no guest needs it.
+// superviseCommand is the supervisor itself. It ends when no guest needs it. Losing
+// xenstore for a while does not end it: it has a connection of its own, which is
+// made again.
 func superviseCommand(a *app) *cli.Command {
-	return a.new(superviseVerb, body{run: func(ctx context.Context, args []string) error {
+	return a.new(superviseVerb, body{run: func(ctx context.Context, args []string) (err error) {
 		ctx, stop := interruptible(ctx)
 		defer stop()
-		return supervise.Run(ctx, a.superviseOptions())
+		o := a.superviseOptions()
+		store, err := xenstore.Dial(ctx, xenstore.WithWait(), xenstore.WithReconnect(func(why error) {
+			if why != nil {
+				o.Logger.Warn("the connection to xenstore was lost", zap.Error(why))
+			} else {
+				o.Logger.Info("connected to xenstore again")
+			}
+		}))
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, store.Close()) }()
+		o.Manager, err = domains.Open(ctx, domains.Options{Logger: o.Logger, Conf: a.host.conf, Xen: a.host.xen, Store: store, Host: a.host.files})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, o.Manager.Close()) }()
+		return supervise.Run(ctx, o)
 	}})
 }

@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/xenctrl/abi"
+	"goxl/xenstore"
 )
 
 // fate is what becomes of our care for a guest after an event.
@@ -81,11 +83,7 @@ func (g *guest) ended(ctx context.Context, why domains.Reason) fate {
 	case config.ActionRestart:
 		return g.restart(ctx, g.next(ctx, spec))
 	case config.ActionRestartRename:
-		next := g.next(ctx, spec)
-		if !g.preserve(ctx) {
-			return failed
-		}
-		return g.rebuild(ctx, next)
+		return g.restartBeside(ctx, g.next(ctx, spec))
 	case config.ActionSoftReset:
 		return g.softReset(ctx)
 	}
@@ -164,7 +162,8 @@ func (g *guest) next(ctx context.Context, old *config.Spec) *config.Spec {
 		}
 		g.logf("it cannot be used: %v", err)
 	}
-	spec, err := g.Manager.ConfigOf(ctx, g.rec.ID)
+	var spec *config.Spec
+	err = g.again(ctx, func() (err error) { spec, err = g.Manager.ConfigOf(ctx, g.rec.ID); return err })
 	if err != nil {
 		g.logf("failed to retrieve guest configuration (rc=%d). reusing old configuration", domains.RCOf(err))
 		return old
@@ -188,10 +187,34 @@ func (g *guest) dumpCore(ctx context.Context) {
 	}
 }
 
+// again does something once more for as long as the connection to xenstore was
+// lost on the way. Its requests wait for the new one.
+func (g *guest) again(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if !errors.Is(err, xenstore.ErrLost) || ctx.Err() != nil {
+			return err
+		}
+		g.lost(ctx, err)
+	}
+}
+
+// lost notes that the connection broke in the middle of something, and waits a
+// moment: a daemon that closes each connection must not make us busy.
+func (g *guest) lost(ctx context.Context, err error) {
+	g.logf("the connection to xenstore was lost, trying again: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	select {
+	case <-ctx.Done():
+	case <-time.After(lostPause):
+	}
+}
+
+const lostPause = 100 * time.Millisecond
+
 // destroy removes the ended domain. Leftovers are worth a line, no more.
 func (g *guest) destroy(ctx context.Context) bool {
 	g.logf("Domain %d needs to be cleaned up: destroying the domain", g.rec.ID)
-	err := g.Manager.Destroy(ctx, g.rec.ID)
+	err := g.again(ctx, func() error { return g.Manager.Destroy(ctx, g.rec.ID) })
 	if err != nil {
 		g.logf("%v", err)
 	}
@@ -200,13 +223,11 @@ func (g *guest) destroy(ctx context.Context) bool {
 
 // preserve keeps the ended domain under another name.
 func (g *guest) preserve(ctx context.Context) bool {
-	suffix := time.Now().UTC().Format("-20060102T1504Z")
-	g.logf("Preserving domain %d %s with suffix%s", g.rec.ID, g.rec.Name, suffix)
-	if err := g.Manager.Preserve(ctx, g.rec.ID, g.rec.Name+suffix); err != nil {
+	err := g.again(ctx, func() error { return g.Manager.Preserve(ctx, g.rec.Kept, g.rec.KeptName) })
+	if err != nil {
 		g.logf("%v", err)
-		return false
 	}
-	return true
+	return err == nil || errors.Is(err, domains.NoDomain)
 }
 
 // softReset does what the genuine tool does for a PV or PVH guest: it finds that
@@ -234,11 +255,31 @@ func (g *guest) restart(ctx context.Context, next *config.Spec) fate {
 	return g.rebuild(ctx, next)
 }
 
+// restartBeside keeps the ended domain and builds its guest again. As with restart
+// the intent goes to the disk first.
+func (g *guest) restartBeside(ctx context.Context, next *config.Spec) fate {
+	suffix := time.Now().UTC().Format("-20060102T1504Z")
+	g.logf("Preserving domain %d %s with suffix%s", g.rec.ID, g.rec.Name, suffix)
+	g.rec.Kept, g.rec.KeptName = g.rec.ID, g.rec.Name+suffix
+	g.rec.Config, g.rec.Rebuilding = g.Manager.ConfigJSON(next), true
+	if err := g.saved(g.rec); err != nil {
+		g.logf("%v", err)
+	}
+	if !g.preserve(ctx) {
+		return failed
+	}
+	return g.rebuild(ctx, next)
+}
+
 // rebuild creates the guest anew.
 func (g *guest) rebuild(ctx context.Context, next *config.Spec) fate {
 	g.logf("Done. Rebooting now")
 	next.CInfo.UUID = g.rec.UUID
 	id, err := g.Manager.Create(ctx, next, domains.CreateOptions{})
+	if errors.Is(err, xenstore.ErrLost) && ctx.Err() == nil {
+		g.lost(ctx, err)
+		return g.resume(ctx) // something of it may be there
+	}
 	if err != nil {
 		g.logf("%v", err)
 		if ctx.Err() != nil {
@@ -252,6 +293,7 @@ func (g *guest) rebuild(ctx context.Context, next *config.Spec) fate {
 // reborn notes that the guest lives in domain id now.
 func (g *guest) reborn(ctx context.Context, id abi.DomID, name string) fate {
 	g.rec.ID, g.rec.Name, g.rec.Rebuilding = id, name, false
+	g.rec.Kept, g.rec.KeptName = 0, ""
 	if err := g.saved(g.rec); err != nil {
 		g.logf("%v", err)
 	}
@@ -271,13 +313,24 @@ func (g *guest) resume(ctx context.Context) fate {
 		g.logf("cannot read the configuration to build the guest from: %v", err)
 		return failed
 	}
-	list, err := g.Manager.List(ctx)
-	if err != nil {
+	if g.rec.KeptName != "" && !g.preserve(ctx) {
+		return failed
+	}
+	var list []domains.Domain
+	if err := g.again(ctx, func() (err error) { list, err = g.Manager.List(ctx); return err }); err != nil {
 		g.logf("%v", err)
 		return failed
 	}
 	for _, d := range list {
 		if d.UUID != g.rec.UUID || d.Dying {
+			continue
+		}
+		kept, err := g.kept(ctx, d.ID)
+		if err != nil {
+			g.logf("%v", err)
+			return failed
+		}
+		if kept {
 			continue
 		}
 		if d.ID != g.rec.ID && g.complete(ctx, d) {
@@ -291,6 +344,23 @@ func (g *guest) resume(ctx context.Context) fate {
 		}
 	}
 	return g.rebuild(ctx, spec)
+}
+
+// kept reports whether domain id is one that ended, now or in an earlier life of the
+// guest, and stays. Xen knows it by the guest's uuid, xenstore by another.
+func (g *guest) kept(ctx context.Context, id abi.DomID) (bool, error) {
+	if g.rec.KeptName != "" && g.rec.Kept == id {
+		return true, nil
+	}
+	var vm string
+	err := g.again(ctx, func() (err error) {
+		vm, err = g.Manager.Store().Read(ctx, fmt.Sprintf("/local/domain/%d/vm", id))
+		return err
+	})
+	if errors.Is(err, xenstore.ErrNotFound) {
+		return false, nil // half built
+	}
+	return err == nil && vm != "/vm/"+g.rec.UUID.String(), err
 }
 
 // complete reports whether a creation that nobody watched came to its end: the

@@ -28,6 +28,10 @@ type Record struct {
 	Config []byte `json:"config"`
 	// Rebuilding says that the guest ended and is to be built anew from Config.
 	Rebuilding bool `json:"rebuilding,omitempty"`
+	// Kept is the domain that ended and stays, under the name KeptName, while its
+	// guest is built anew beside it; KeptName is empty when it is destroyed.
+	Kept     abi.DomID `json:"kept,omitempty"`
+	KeptName string    `json:"keptName,omitempty"`
 	// Logged says that its log was begun.
 	Logged bool `json:"logged,omitempty"`
 }

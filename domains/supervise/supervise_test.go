@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"goxl/domains"
 	"goxl/domains/config"
@@ -328,15 +329,137 @@ func TestRestarted(t *testing.T) {
 	}
 }
 
+// The same for a guest that is rebuilt beside the domain that ended, which stays.
+func TestRestartedBeside(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before func(w *world, id abi.DomID) // while no supervisor runs, after the intent was noted
+	}{
+		{"not preserved yet", func(*world, abi.DomID) {}},
+		{"preserved, not rebuilt yet", func(w *world, id abi.DomID) {
+			if err := w.m.Preserve(w.Context(), id, "guest-kept"); err != nil {
+				w.Fatal(err)
+			}
+		}},
+		{"rebuilt, but not noted", func(w *world, id abi.DomID) {
+			if err := w.m.Preserve(w.Context(), id, "guest-kept"); err != nil {
+				w.Fatal(err)
+			}
+			if _, err := w.m.Create(w.Context(), w.spec(), domains.CreateOptions{Paused: true}); err != nil {
+				w.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, release417)
+			id := w.create(w.spec())
+			w.awaitLog("to die")
+			w.stop()
+			if err := w.ended(); err != nil {
+				t.Fatal(err)
+			}
+			w.note(id, func(r *supervise.Record) { r.Rebuilding, r.Kept, r.KeptName = true, id, "guest-kept" })
+			w.end(id, domains.Crash)
+			tt.before(w, id)
+			w.start()
+			d := w.await("guest", id)
+			w.awaitLog(fmt.Sprintf("(domid %d)", d.ID))
+			if old, err := w.m.Info(t.Context(), id); err != nil || old.Name != "guest-kept" || !old.Shutdown {
+				t.Errorf("the old domain: %+v, %v", old, err)
+			}
+			if ids := w.xen.IDs(); len(ids) != 2 {
+				t.Errorf("domains %v, want the old one and the new one", ids)
+			}
+			w.end(d.ID, domains.Poweroff)
+			if err := w.ended(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A domain that was kept in an earlier life of the guest has its uuid in Xen, and is
+// not taken for the guest.
+func TestRestartedWithKeptOne(t *testing.T) {
+	w := newWorld(t, release417)
+	s := w.spec()
+	s.OnCrash = config.ActionRestartRename
+	first := w.create(s)
+	w.end(first, domains.Crash)
+	id := w.await("guest", first).ID
+	w.awaitLog(fmt.Sprintf("(domid %d)", id))
+	w.stop()
+	if err := w.ended(); err != nil {
+		t.Fatal(err)
+	}
+	w.rebuilding(id)
+	if err := w.m.Destroy(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	if d := w.await("guest", id); d.ID == first {
+		t.Error("the kept domain was taken for the guest")
+	}
+	if ids := w.xen.IDs(); len(ids) != 2 || ids[0] != first {
+		t.Errorf("domains %v, want %d and a new one", ids, first)
+	}
+}
+
+// A supervisor whose connection to xenstore breaks, again and again, while its guest
+// lives, ends and is built anew, loses nothing.
+func TestStoreLost(t *testing.T) {
+	w := newWorld(t, release417)
+	s := w.spec()
+	s.OnCrash = config.ActionRestartRename
+	id := w.create(s)
+	w.awaitLog("to die")
+	for _, why := range []domains.Reason{domains.Reboot, domains.Crash, domains.Reboot} {
+		w.srv.Disconnect()
+		w.end(id, why)
+		stop := make(chan struct{})
+		done := make(chan struct{})
+		go func() { // far more often than a creation takes, for longer than one does
+			defer close(done)
+			for range 30 {
+				select {
+				case <-stop:
+					return
+				case <-time.After(3 * time.Millisecond):
+					w.srv.Disconnect()
+				}
+			}
+		}()
+		d := w.await("guest", id)
+		close(stop)
+		<-done
+		w.awaitLog(fmt.Sprintf("(domid %d)", d.ID))
+		id = d.ID
+	}
+	w.end(id, domains.Poweroff)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+	if ids := w.xen.IDs(); len(ids) != 1 {
+		t.Errorf("domains %v, want the one that is preserved", ids)
+	}
+}
+
 // rebuilding notes that the guest is to be built again, as the supervisor does
 // before it destroys the ended domain.
 func (w *world) rebuilding(id abi.DomID) {
+	w.Helper()
+	w.note(id, func(r *supervise.Record) { r.Rebuilding = true })
+}
+
+// note writes a record while no supervisor runs.
+func (w *world) note(id abi.DomID, edit func(*supervise.Record)) {
 	w.Helper()
 	rec, err := supervise.NewRecord(w.Context(), w.m, id)
 	if err != nil {
 		w.Fatal(err)
 	}
-	rec.Rebuilding, rec.Logged = true, true
+	rec.Logged = true
+	edit(rec)
 	if err := supervise.Register(w.Context(), w.own(), rec, func() error { return nil }); err != nil {
 		w.Fatal(err)
 	}
