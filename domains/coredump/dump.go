@@ -42,7 +42,7 @@ func Open(h *xenctrl.Handle, id abi.DomID) (*Dump, error) {
 		if bits, err := h.AddressSize(id); err != nil {
 			return nil, err
 		} else if bits != 64 {
-			return nil, fmt.Errorf("%w: %w", errWidth(bits), errors.ErrUnsupported)
+			return nil, fmt.Errorf("a %d-bit PV guest, only 64-bit ones can be dumped: %w", bits, errors.ErrUnsupported)
 		}
 	}
 	if d.sharedInfo, err = readPage(h, id, info.SharedInfoFrame); err != nil && !info.HVM() {

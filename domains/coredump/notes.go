@@ -2,7 +2,6 @@ package coredump
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
@@ -104,9 +103,4 @@ func appendNotes(b []byte, l layout, v xenVersion) []byte {
 	b = le.AppendUint64(b, v.pageSize)
 	head(noteFormatVersion, 8)
 	return le.AppendUint64(b, formatVersion)
-}
-
-// errWidth refuses a guest whose structures we do not know how to read.
-func errWidth(bits uint32) error {
-	return fmt.Errorf("a %d-bit PV guest: only 64-bit ones can be dumped", bits)
 }
