@@ -73,12 +73,12 @@ func (b *bootloader) run(ctx context.Context) (_ *bootFiles, err error) {
 		return nil, err
 	}
 	defer log.Close()
-	defer os.Remove(out)
-	defer os.RemoveAll(dir)
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+	defer b.host.Remove(out)
+	defer b.host.RemoveAll(dir)
+	if err := b.host.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}
-	if err := os.WriteFile(out, nil, 0o600); err != nil {
+	if err := b.host.WriteFile(out, nil, 0o600); err != nil {
 		return nil, err
 	}
 	tty, err := b.talk(ctx, exec.CommandContext(ctx, b.find(), b.args(out, dir)...), log)
@@ -97,7 +97,7 @@ func (b *bootloader) run(ctx context.Context) (_ *bootFiles, err error) {
 func (b *bootloader) find() string {
 	if !strings.HasPrefix(b.program, "/") {
 		own := filepath.Join(b.libExec, b.program)
-		if _, err := os.Lstat(own); err == nil {
+		if _, err := b.host.Lstat(own); err == nil {
 			return own
 		}
 	}
@@ -140,7 +140,7 @@ func (b *bootloader) talk(ctx context.Context, cmd *exec.Cmd, log io.Writer) (st
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Start(); err != nil {
+	if err := b.host.StartProcess(cmd); err != nil {
 		return "", err
 	}
 	copied := make(chan struct{}, 2)
@@ -178,7 +178,7 @@ func copyLossy(w *os.File, r io.Reader) {
 // result reads what the boot loader left. The files it names are opened and
 // removed, as libxl does.
 func (b *bootloader) result(path string) (_ *bootFiles, err error) {
-	f, err := os.Open(path)
+	f, err := b.host.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -203,23 +203,23 @@ func (b *bootloader) result(path string) (_ *bootFiles, err error) {
 	if said.kernel == "" {
 		return nil, fmt.Errorf("%s: named no kernel", b.program)
 	}
-	if files.kernel, err = openAndRemove(said.kernel); err != nil {
+	if files.kernel, err = b.openAndRemove(said.kernel); err != nil {
 		return nil, err
 	}
 	if said.ramdisk != "" {
-		if files.ramdisk, err = openAndRemove(said.ramdisk); err != nil {
+		if files.ramdisk, err = b.openAndRemove(said.ramdisk); err != nil {
 			return nil, err
 		}
 	}
 	return files, nil
 }
 
-func openAndRemove(path string) (*os.File, error) {
-	f, err := os.Open(path)
+func (b *bootloader) openAndRemove(path string) (*os.File, error) {
+	f, err := b.host.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	os.Remove(path)
+	b.host.Remove(path)
 	return f, nil
 }
 

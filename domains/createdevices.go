@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"goxl/domains/config"
 	"goxl/domains/device"
@@ -18,7 +17,7 @@ func (c *creation) chooseBackends(ctx context.Context) error {
 	for i := range c.spec.Disks {
 		d, err := c.m.deviceDisk(ctx, &c.spec.Disks[i])
 		if err == nil {
-			d.Backend, err = d.ChooseBackend(os.Stat, c.m.devices.Layout.Tap)
+			d.Backend, err = d.ChooseBackend(c.m.host.Stat, c.m.devices.Layout.Tap)
 		}
 		if err != nil {
 			return c.deviceError(err)

@@ -42,7 +42,7 @@ func (c *creation) openFiles() (err error) {
 }
 
 func (c *creation) open(what, path string) (*os.File, error) {
-	f, err := os.Open(path)
+	f, err := c.m.host.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, &Error{Kind: NoFile, Op: c.op, Err: fmt.Errorf("%s: %w", what, err), Hint: "check " + what + "= in the configuration"}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -63,7 +62,7 @@ func (m *Manager) destroyOne(ctx context.Context, d Domain) (left, err error) {
 	keep(m.hyper(d.ID, "pause", m.xen.Pause(d.ID)))
 	keep(m.models.Stop(ctx, d.ID))
 	keep(m.devices.RemoveAll(ctx, d.ID))
-	keep(removeFile(filepath.Join(m.host.Run, fmt.Sprintf("empty-cdrom.%d", d.ID))))
+	keep(m.removeFile(filepath.Join(m.host.Run, fmt.Sprintf("empty-cdrom.%d", d.ID))))
 	keep(m.removeNodes(ctx, d.ID))
 	u := &userdata{m, d.ID, d.UUID}
 	if l, err := u.lock(ctx, dataLock); err != nil {
@@ -73,7 +72,7 @@ func (m *Manager) destroyOne(ctx context.Context, d Domain) (left, err error) {
 		keep(l.Unlock())
 	}
 	for _, name := range []string{"qemu-save", "qemu-resume"} {
-		keep(removeFile(filepath.Join(m.host.Lib, fmt.Sprintf("%s.%d", name, d.ID))))
+		keep(m.removeFile(filepath.Join(m.host.Lib, fmt.Sprintf("%s.%d", name, d.ID))))
 	}
 	keep(m.host.MarkRecent(ctx, d.ID, m.reuse))
 	err = m.xen.DestroyDomain(ctx, d.ID)
@@ -97,8 +96,8 @@ func (m *Manager) removeNodes(ctx context.Context, id abi.DomID) error {
 	return errors.Join(errs...)
 }
 
-func removeFile(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (m *Manager) removeFile(path string) error {
+	if err := m.host.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -63,7 +62,7 @@ func (u *userdata) lock(ctx context.Context, name string) (*host.Lock, error) {
 // read returns a file's bytes and whether there is one. The lock is the caller's.
 func (u *userdata) read(name string) ([]byte, bool, error) {
 	path := u.path("d", name)
-	fi, err := os.Stat(path)
+	fi, err := u.m.host.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}
@@ -73,7 +72,7 @@ func (u *userdata) read(name string) ([]byte, bool, error) {
 	if fi.Size() == 0 || fi.Size() > maxUserdata {
 		return nil, false, fmt.Errorf("%s: a length of %d makes no sense", path, fi.Size())
 	}
-	data, err := os.ReadFile(path)
+	data, err := u.m.host.ReadFile(path)
 	return data, err == nil, err
 }
 
@@ -83,14 +82,14 @@ func (u *userdata) write(name string, data []byte) error {
 		return u.remove(name)
 	}
 	tmp := u.path("n", name)
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+	if err := u.m.host.WriteFile(tmp, data, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(tmp, u.path("d", name))
+	return u.m.host.Rename(tmp, u.path("d", name))
 }
 
 func (u *userdata) remove(name string) error {
-	err := os.Remove(u.path("d", name))
+	err := u.m.host.Remove(u.path("d", name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -99,7 +98,7 @@ func (u *userdata) remove(name string) error {
 
 // removeAll deletes every file about the domain but the lock that the caller holds.
 func (u *userdata) removeAll() error {
-	names, err := filepath.Glob(u.path("?", "*"))
+	names, err := u.m.host.Glob(u.path("?", "*"))
 	if err != nil {
 		return err
 	}
@@ -108,7 +107,7 @@ func (u *userdata) removeAll() error {
 		if strings.Contains(name, dataLock) {
 			continue
 		}
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := u.m.host.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}

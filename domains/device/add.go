@@ -42,7 +42,7 @@ func (s *Set) completeDisk(dom DomID, d *Disk, o AddOptions) error {
 			return fmt.Errorf("disk %s: a CD drive of an HVM guest needs the backend qdisk, not %s", d.VDev, d.Backend)
 		}
 	}
-	backend, err := d.ChooseBackend(os.Stat, s.Layout.Tap)
+	backend, err := d.ChooseBackend(s.Host.Stat, s.Layout.Tap)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *Set) completeDisk(dom DomID, d *Disk, o AddOptions) error {
 // goes away when the guest is destroyed.
 func (s *Set) emptyCD(dom DomID, d *Disk) error {
 	path := filepath.Join(s.Host.Run, "empty-cdrom."+strconv.Itoa(int(dom)))
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o400)
+	f, err := s.Host.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o400)
 	if err != nil {
 		return fmt.Errorf("disk %s: %w", d.VDev, err)
 	}

@@ -76,11 +76,11 @@ func labDevices(t *testing.T, kind device.GuestType) {
 		if err != nil {
 			l.Fatal(err)
 		}
-		defer l.host.DetachLoop(loop)
+		defer loop.Close() // which frees it
 		busy := l.state()
-		l.remove(l.addDisk(device.Disk{VDev: "xvdc", Target: loop}), device.Safe)
+		l.remove(l.addDisk(device.Disk{VDev: "xvdc", Target: loop.Path}), device.Safe)
 		l.settled("block device", busy)
-		l.addDisk(device.Disk{VDev: "xvdc", Target: loop})
+		l.addDisk(device.Disk{VDev: "xvdc", Target: loop.Path})
 		l.detach(busy, "block-detach", dom, "xvdc")
 	})
 	l.sub("scripted disk", func(l *lab) {

@@ -33,11 +33,11 @@ func (b *block) add(ctx context.Context) (handled bool, err error) {
 	if !filepath.IsAbs(b.target) {
 		return false, nil
 	}
-	path, err := filepath.EvalSymlinks(b.target)
+	path, err := b.set.Host.EvalSymlinks(b.target)
 	if err != nil {
 		return true, fmt.Errorf("disk target: %w: %w", ErrTarget, err)
 	}
-	fi, err := os.Stat(path)
+	fi, err := b.set.Host.Stat(path)
 	if err != nil {
 		return true, fmt.Errorf("disk target: %w: %w", ErrTarget, err)
 	}
@@ -52,7 +52,7 @@ func (b *block) add(ctx context.Context) (handled bool, err error) {
 	if fi.Mode().IsRegular() {
 		return true, b.addFile(ctx, path, fi)
 	}
-	num, err := host.BlockNumber(path)
+	num, err := b.set.Host.BlockNumber(path)
 	if err != nil {
 		return true, err
 	}
@@ -60,7 +60,7 @@ func (b *block) add(ctx context.Context) (handled bool, err error) {
 		return true, err
 	}
 	dev := b.target // as the script: a link's target, but other names as given
-	if l, err := os.Lstat(dev); err == nil && l.Mode()&os.ModeSymlink != 0 {
+	if l, err := b.set.Host.Lstat(dev); err == nil && l.Mode()&os.ModeSymlink != 0 {
 		dev = path
 	}
 	return true, b.publish(ctx, dev, num, "")
@@ -75,7 +75,7 @@ func (b *block) addFile(ctx context.Context, path string, fi os.FileInfo) error 
 	if b.write() && fi.Mode()&0o222 == 0 {
 		return fmt.Errorf("disk target %s is a read-only file, so a guest cannot have it writable: %w", path, ErrTarget)
 	}
-	id, err := host.IDOf(path)
+	id, err := b.set.Host.IDOf(path)
 	if err != nil {
 		return err
 	}
@@ -98,14 +98,17 @@ func (b *block) addFile(ctx context.Context, path string, fi os.FileInfo) error 
 	if err != nil {
 		return err
 	}
-	num, err := host.BlockNumber(loop)
-	if err == nil {
-		err = b.publish(ctx, loop, num, loop)
-	}
+	defer loop.Close()
+	num, err := b.set.Host.BlockNumber(loop.Path)
 	if err != nil {
-		return errors.Join(err, b.set.Host.DetachLoop(loop))
+		return err
 	}
-	return nil
+	// Whoever removes the disk finds the loop device in xenstore. Before it stands
+	// there the kernel frees it when we end, for whatever reason.
+	if err := b.publish(ctx, loop.Path, num, loop.Path); err != nil {
+		return err
+	}
+	return loop.Keep()
 }
 
 // publish tells the backend which device to serve.
@@ -138,7 +141,7 @@ func (b *block) remove(ctx context.Context) error {
 		return err
 	}
 	defer lock.Unlock()
-	return b.set.Host.DetachLoop(b.node)
+	return b.set.Host.DetachLoop(b.node, b.target)
 }
 
 // write reports whether the guest may write; force whether that shall be allowed
@@ -168,7 +171,7 @@ func (b *block) checkSharing(ctx context.Context, path string, nums []host.DevNu
 		if !b.write() && m.ReadOnly || !filepath.IsAbs(m.Source) {
 			continue
 		}
-		if num, err := host.BlockNumber(m.Source); err == nil && has(num) {
+		if num, err := b.set.Host.BlockNumber(m.Source); err == nil && has(num) {
 			return fmt.Errorf("disk target %s is mounted on %s in this domain: %w; unmount it, or give the guest a read-only disk of a read-only mount", path, m.Dir, ErrInUse)
 		}
 	}

@@ -139,7 +139,7 @@ func (s *Set) scriptEnv(dev Device, script string) []string {
 func (s *Set) runScript(ctx context.Context, dev Device, script host.Script) error {
 	s.logFor(dev).Debug("hotplug script", zap.Stringer("command", &script), zap.Strings("env", script.Env))
 	script.Timeout = s.Timeouts.Script
-	err := script.Run(ctx)
+	err := s.Host.RunScript(ctx, &script)
 	if err == nil {
 		return nil
 	}

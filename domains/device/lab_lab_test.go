@@ -149,7 +149,7 @@ func (l *lab) detach(want []string, args ...string) {
 	}
 	for _, p := range loops {
 		if strings.HasPrefix(p.Name, l.dir) && !slices.Contains(want, "loop device for "+p.Name) {
-			l.host.DetachLoop(p.Path)
+			l.host.DetachLoop(p.Path, p.Name)
 		}
 	}
 }

@@ -79,7 +79,7 @@ func (m *Models) Start(ctx context.Context, c Config) (err error) {
 }
 
 func (m *Models) spawn(ctx context.Context, c *Config) (*process, error) {
-	binary, err := findBinary(c.Binary)
+	binary, err := m.findBinary(c.Binary)
 	if err != nil {
 		return nil, err
 	}
@@ -101,12 +101,12 @@ func (m *Models) spawn(ctx context.Context, c *Config) (*process, error) {
 	}
 	defer log.Close()
 	m.Log.Debug("device model", zap.String("binary", binary), zap.Strings("args", args))
-	p, err := startProcess(binary, args, c.env(os.Environ()), log)
+	p, err := startProcess(m.Host, binary, args, c.env(os.Environ()), log)
 	if err != nil {
 		return nil, err
 	}
 	if err := m.Store.Write(ctx, pidPath(c.Dom), strconv.Itoa(p.pid)); err != nil {
-		return nil, errors.Join(err, killNow(p.pid)) // nobody else would find it
+		return nil, errors.Join(err, m.killNow(p.pid)) // nobody else would find it
 	}
 	return p, nil
 }
@@ -199,13 +199,13 @@ func (m *Models) Dial(ctx context.Context, dom DomID, uuid abi.UUID) (*Monitor, 
 }
 
 // findBinary returns the QEMU to run.
-func findBinary(override string) (string, error) {
+func (m *Models) findBinary(override string) (string, error) {
 	names := binaries
 	if override != "" {
 		names = []string{override}
 	}
 	for _, n := range names {
-		if fi, err := os.Stat(n); err == nil && fi.Mode()&0o111 != 0 && !fi.IsDir() {
+		if fi, err := m.Host.Stat(n); err == nil && fi.Mode()&0o111 != 0 && !fi.IsDir() {
 			return n, nil
 		}
 	}

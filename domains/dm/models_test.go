@@ -112,7 +112,7 @@ func TestStartAndStop(t *testing.T) {
 	}
 	var n int
 	fmt.Sscan(pid, &n)
-	killNow(n)
+	m.killNow(n)
 }
 
 func TestStopKillsTheModel(t *testing.T) {
@@ -122,7 +122,7 @@ func TestStopKillsTheModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p, err := startProcess(filepath.Join(m.Host.Run, "qemu"), []string{"-xen-domid", "5"}, nil, log)
+	p, err := startProcess(m.Host, filepath.Join(m.Host.Run, "qemu"), []string{"-xen-domid", "5"}, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestStopKillsTheModel(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("the process lives on")
-		killNow(p.pid)
+		m.killNow(p.pid)
 	}
 }
 

@@ -34,15 +34,15 @@ func (m *Models) StartP9FSD(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	p, err := startProcess(binary, nil, nil, log)
+	p, err := startProcess(m.Host, binary, nil, nil, log)
 	if err != nil {
 		return err
 	}
 	if err := m.Store.Write(ctx, p9fsdPath+"/pid", strconv.Itoa(p.pid)); err != nil {
-		return errors.Join(err, killNow(p.pid))
+		return errors.Join(err, m.killNow(p.pid))
 	}
 	if err := m.awaitNode(ctx, p9fsdPath+"/state", p); err != nil {
-		return errors.Join(fmt.Errorf("xen-9pfsd: %w; its log is %s", err, log.Name()), killNow(p.pid))
+		return errors.Join(fmt.Errorf("xen-9pfsd: %w; its log is %s", err, log.Name()), m.killNow(p.pid))
 	}
 	m.Log.Info("xen-9pfsd started", zap.Int("pid", p.pid))
 	return nil

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"goxl/domains/host"
 )
 
 // process is a QEMU that we started. It lives in a session of its own and stays
@@ -23,12 +25,12 @@ type process struct {
 }
 
 // startProcess runs binary without input, its output going to log.
-func startProcess(binary string, args, env []string, log *os.File) (*process, error) {
+func startProcess(h *host.Host, binary string, args, env []string, log *os.File) (*process, error) {
 	cmd := exec.Command(binary, args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	if err := h.StartProcess(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", binary, err)
 	}
 	p := &process{pid: cmd.Process.Pid}
@@ -65,12 +67,12 @@ func (p *process) onExit(f func(error)) (stop func()) {
 }
 
 // hangUp asks a device model to end, which QEMU does at once.
-func hangUp(pid int) error { return signal(pid, unix.SIGHUP) }
+func (m *Models) hangUp(pid int) error { return m.signal(pid, unix.SIGHUP) }
 
-func killNow(pid int) error { return signal(pid, unix.SIGKILL) }
+func (m *Models) killNow(pid int) error { return m.signal(pid, unix.SIGKILL) }
 
-func signal(pid int, s unix.Signal) error {
-	if err := unix.Kill(pid, s); err != nil && !errors.Is(err, unix.ESRCH) {
+func (m *Models) signal(pid int, s unix.Signal) error {
+	if err := m.Host.Kill(pid, s); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("signal process %d: %w", pid, err)
 	}
 	return nil

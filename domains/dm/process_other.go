@@ -5,15 +5,17 @@ package dm
 import (
 	"errors"
 	"os"
+
+	"goxl/domains/host"
 )
 
 type process struct{ pid int }
 
-func startProcess(string, []string, []string, *os.File) (*process, error) {
+func startProcess(*host.Host, string, []string, []string, *os.File) (*process, error) {
 	return nil, errors.ErrUnsupported
 }
 
 func (*process) onExit(func(error)) func() { return func() {} }
 
-func hangUp(int) error  { return errors.ErrUnsupported }
-func killNow(int) error { return errors.ErrUnsupported }
+func (*Models) hangUp(int) error  { return errors.ErrUnsupported }
+func (*Models) killNow(int) error { return errors.ErrUnsupported }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -29,7 +28,7 @@ func (m *Models) Stop(ctx context.Context, dom DomID) error {
 		err = errors.Join(err, fmt.Errorf("stop device model of domain %d: %w", dom, kerr))
 	}
 	for _, path := range []string{qmpPath(m.Host.Run, dom), statPath(m.Host.Run, dom)} {
-		if rerr := os.Remove(path); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		if rerr := m.Host.Remove(path); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 			err = errors.Join(err, rerr)
 		}
 	}
@@ -59,13 +58,13 @@ func (m *Models) kill(ctx context.Context, dom DomID) error {
 		m.Log.Info("device model is gone already", zap.Uint16("dom", uint16(dom)), zap.Uint64("pid", pid))
 		return nil
 	}
-	return hangUp(int(pid))
+	return m.hangUp(int(pid))
 }
 
 // isModel reports whether process pid is the QEMU of guest dom: its number may
 // have gone to another process since.
 func (m *Models) isModel(pid int, dom DomID) bool {
-	b, err := os.ReadFile(filepath.Join(m.Host.Proc, strconv.Itoa(pid), "cmdline"))
+	b, err := m.Host.ReadFile(filepath.Join(m.Host.Proc, strconv.Itoa(pid), "cmdline"))
 	if err != nil {
 		return false
 	}
@@ -94,7 +93,7 @@ func (m *Models) killUser(uid string) error {
 			return err
 		}
 		for _, pid := range pids {
-			if err := killNow(pid); err != nil {
+			if err := m.killNow(pid); err != nil {
 				return err
 			}
 		}
@@ -104,13 +103,13 @@ func (m *Models) killUser(uid string) error {
 
 // processesOf returns the living processes of a user.
 func (m *Models) processesOf(uid uint64) ([]int, error) {
-	names, err := filepath.Glob(filepath.Join(m.Host.Proc, "[0-9]*", "status"))
+	names, err := m.Host.Glob(filepath.Join(m.Host.Proc, "[0-9]*", "status"))
 	if err != nil {
 		return nil, err
 	}
 	var pids []int
 	for _, name := range names {
-		b, err := os.ReadFile(name)
+		b, err := m.Host.ReadFile(name)
 		if err != nil {
 			continue // ended just now
 		}

@@ -40,7 +40,7 @@ func (h *Host) MarkRecent(ctx context.Context, dom DomID, reuse time.Duration) e
 	if err != nil {
 		return err
 	}
-	entries, err := readHistory(path, now, reuse)
+	entries, err := h.readHistory(path, now, reuse)
 	if err != nil {
 		return fmt.Errorf("note domain id %d: %w", dom, err)
 	}
@@ -48,10 +48,10 @@ func (h *Host) MarkRecent(ctx context.Context, dom DomID, reuse time.Duration) e
 	for _, e := range append(entries, historyEntry{now, dom}) {
 		text = fmt.Appendf(text, "%d %d\n", e.sec, e.dom)
 	}
-	if err := os.WriteFile(path+".new", text, 0o644); err != nil {
+	if err := h.WriteFile(path+".new", text, 0o644); err != nil {
 		return fmt.Errorf("note domain id %d: %w", dom, err)
 	}
-	return os.Rename(path+".new", path)
+	return h.Rename(path+".new", path)
 }
 
 // IsRecent reports whether domain id dom was in use less than reuse ago.
@@ -60,7 +60,7 @@ func (h *Host) IsRecent(dom DomID, reuse time.Duration) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	entries, err := readHistory(h.historyPath(), now, reuse)
+	entries, err := h.readHistory(h.historyPath(), now, reuse)
 	for _, e := range entries {
 		if e.dom == dom {
 			return true, nil
@@ -73,8 +73,8 @@ func (h *Host) historyPath() string { return filepath.Join(h.Run, "domid-history
 
 // readHistory returns the entries not older than reuse; those that make no sense
 // do not count.
-func readHistory(path string, now uint64, reuse time.Duration) ([]historyEntry, error) {
-	f, err := os.Open(path)
+func (h *Host) readHistory(path string, now uint64, reuse time.Duration) ([]historyEntry, error) {
+	f, err := h.OpenFile(path, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -30,7 +30,12 @@ func DefaultPaths() Paths {
 
 // Host is this machine. It holds no state besides its paths; all methods are
 // safe for concurrent use.
-type Host struct{ Paths }
+type Host struct {
+	Paths
+	Kernel // what it is done with; tests put their own here
+
+	trusted map[string]Behaviour // hotplug scripts, by path; see Trust
+}
 
 // New returns the host with its shared files at p.
-func New(p Paths) *Host { return &Host{p} }
+func New(p Paths) *Host { return &Host{Paths: p, Kernel: newKernel()} }

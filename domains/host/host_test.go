@@ -134,7 +134,7 @@ func TestScript(t *testing.T) {
 	}
 	defer out.Close()
 	s := host.Script{Path: script(t, `echo "$1 $2 $vif"; cat`), Args: []string{"online", "type_if=vif"}, Env: []string{"vif=vif1.0"}, Output: out}
-	if err := s.Run(t.Context()); err != nil {
+	if err := host.New(host.Paths{}).RunScript(t.Context(), &s); err != nil {
 		t.Error(err)
 	}
 	out.Seek(0, io.SeekStart)
@@ -142,11 +142,11 @@ func TestScript(t *testing.T) {
 		t.Errorf("output %q", b)
 	}
 	s = host.Script{Path: script(t, "exit 3"), Output: out}
-	if err := s.Run(t.Context()); !errors.Is(err, host.ErrScript) || !strings.Contains(err.Error(), "exit status 3") {
+	if err := host.New(host.Paths{}).RunScript(t.Context(), &s); !errors.Is(err, host.ErrScript) || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("failing script: %v", err)
 	}
 	s = host.Script{Path: "/does/not/exist", Output: out}
-	if err := s.Run(t.Context()); !errors.Is(err, os.ErrNotExist) {
+	if err := host.New(host.Paths{}).RunScript(t.Context(), &s); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing script: %v", err)
 	}
 }
@@ -155,7 +155,7 @@ func TestScriptTimeoutKillsItsChildren(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "mark")
 	s := host.Script{Path: script(t, "(sleep 1; touch "+mark+") & sleep 60"), Timeout: 100 * time.Millisecond}
 	start := time.Now()
-	err := s.Run(t.Context())
+	err := host.New(host.Paths{}).RunScript(t.Context(), &s)
 	if !errors.Is(err, host.ErrScript) || !strings.Contains(err.Error(), "not done after 100ms") {
 		t.Errorf("error %v", err)
 	}

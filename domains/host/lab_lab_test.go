@@ -61,11 +61,15 @@ func TestLabLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, ro := range []bool{true, false} {
-		dev, err := h.AttachLoop(file, ro)
+		loop, err := h.AttachLoop(file, ro)
+		if err == nil {
+			err = errors.Join(loop.Keep(), loop.Close())
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, err := host.IDOf(file)
+		dev := loop.Path
+		id, err := h.IDOf(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,12 +100,27 @@ func TestLabLoop(t *testing.T) {
 			t.Errorf("read-only %v, writing: %v", ro, err)
 		}
 		f.Close()
-		if err := h.DetachLoop(dev); err != nil {
+		if err := h.DetachLoop(dev, "/etc/passwd"); err != nil {
+			t.Error(err)
+		}
+		if _, ok := found(); !ok {
+			t.Errorf("%s was freed in the name of another file", dev)
+		}
+		if err := h.DetachLoop(dev, file); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(100 * time.Millisecond)
 		if l, ok := found(); ok && l.File == id {
 			t.Errorf("%s is still there", dev)
+		}
+		if loop, err = h.AttachLoop(file, ro); err != nil {
+			t.Fatal(err)
+		}
+		loop.Close() // without Keep, as when the process ends
+		time.Sleep(100 * time.Millisecond)
+		dev = loop.Path
+		if l, ok := found(); ok && l.File == id {
+			t.Errorf("%s outlived its user", dev)
 		}
 	}
 	if _, err := h.AttachLoop(file+".none", true); !errors.Is(err, os.ErrNotExist) {

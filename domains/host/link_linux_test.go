@@ -8,7 +8,7 @@ import (
 )
 
 func TestAwaitLink(t *testing.T) {
-	h := new(Host)
+	h := New(Paths{})
 	if err := h.AwaitLink(t.Context(), "lo"); err != nil {
 		t.Errorf("AwaitLink(lo) = %v", err)
 	}

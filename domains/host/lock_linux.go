@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -12,6 +13,7 @@ import (
 
 // Lock is an exclusive lock on a file, known to other processes.
 type Lock struct {
+	h      *Host
 	file   *os.File
 	remove bool
 }
@@ -23,24 +25,48 @@ type Lock struct {
 // other too. Source: libxl__lock_file in tools/libs/light/libxl_internal.c.
 func (h *Host) Lock(ctx context.Context, path string) (*Lock, error) {
 	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+		f, err := h.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 		if err != nil {
 			return nil, fmt.Errorf("lock: %w", err)
 		}
-		if err := wait(ctx, f, func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX) }); err != nil {
+		if err := wait(ctx, f, func() error { return h.Flock(f, unix.LOCK_EX) }); err != nil {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
-		if sameFile(f, path) {
-			return &Lock{file: f, remove: true}, nil
+		if h.isAt(f, path) {
+			return &Lock{h: h, file: f, remove: true}, nil
 		}
 		f.Close() // its holder removed it while we waited
 	}
 }
 
+// ErrHeld says that a lock is held by somebody else.
+var ErrHeld = errors.New("held by another process")
+
+// TryLock is Lock for a file that exists, without waiting: the error is ErrHeld
+// when somebody has the lock, and fs.ErrNotExist when there is no such file.
+func (h *Host) TryLock(path string) (*Lock, error) {
+	f, err := h.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	err = h.Flock(f, unix.LOCK_EX|unix.LOCK_NB)
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		err = ErrHeld
+	case err == nil && !h.isAt(f, path):
+		err = fs.ErrNotExist // its holder removed it just now
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return &Lock{h: h, file: f, remove: true}, nil
+}
+
 // HotplugLock takes the hotplug scripts' lock of the given name: "block" while
 // sharing is checked and loop devices change, "iptables" while rules do.
 func (h *Host) HotplugLock(ctx context.Context, name string) (*Lock, error) {
-	if err := os.MkdirAll(h.Hotplug, 0o755); err != nil {
+	if err := h.MkdirAll(h.Hotplug, 0o755); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
 	return h.Lock(ctx, filepath.Join(h.Hotplug, name))
@@ -50,17 +76,15 @@ func (h *Host) HotplugLock(ctx context.Context, name string) (*Lock, error) {
 // creates it, an fcntl lock on the whole of /var/lock/xl. It excludes other
 // processes only: a process must not take it twice at a time.
 func (h *Host) LockXL(ctx context.Context) (*Lock, error) {
-	f, err := os.OpenFile(h.XLLock, os.O_WRONLY|os.O_CREATE, 0o200)
+	f, err := h.OpenFile(h.XLLock, os.O_WRONLY|os.O_CREATE, 0o200)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	err = wait(ctx, f, func() error {
-		return unix.FcntlFlock(f.Fd(), unix.F_SETLKW, &unix.Flock_t{Type: unix.F_WRLCK})
-	})
+	err = wait(ctx, f, func() error { return h.LockFile(f) })
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", h.XLLock, err)
 	}
-	return &Lock{file: f}, nil
+	return &Lock{h: h, file: f}, nil
 }
 
 // Unlock releases l. A lock file goes away before the lock does. It may be
@@ -71,11 +95,24 @@ func (l *Lock) Unlock() error {
 	}
 	var err error
 	if l.remove {
-		err = os.Remove(l.file.Name())
+		err = l.h.Remove(l.file.Name())
 	}
 	err = errors.Join(err, l.file.Close())
 	l.file = nil
 	return err
+}
+
+// Append adds to the lock file: it may say for what it is held.
+func (l *Lock) Append(b []byte) error { return l.h.Append(l.file, b) }
+
+// Read reads from the lock file, from its beginning on.
+func (l *Lock) Read(b []byte) (int, error) { return l.file.Read(b) }
+
+// Leave releases l and leaves the lock file where it is, as the end of the
+// process would.
+func (l *Lock) Leave() error {
+	l.remove = false
+	return l.Unlock()
 }
 
 // wait runs a blocking lock call on f. When ctx ends first, the call goes on in
@@ -88,11 +125,7 @@ func wait(ctx context.Context, f *os.File, lock func() error) error {
 	}
 	got := make(chan error, 1)
 	go func() {
-		err := lock()
-		for errors.Is(err, unix.EINTR) {
-			err = lock()
-		}
-		got <- err
+		got <- lock()
 	}()
 	select {
 	case err := <-got:
@@ -105,12 +138,13 @@ func wait(ctx context.Context, f *os.File, lock func() error) error {
 			<-got
 			f.Close()
 		}()
-		return fmt.Errorf("held by another process: %w", context.Cause(ctx))
+		return fmt.Errorf("%w: %w", ErrHeld, context.Cause(ctx))
 	}
 }
 
-func sameFile(f *os.File, path string) bool {
+// isAt reports whether path leads to the open file f.
+func (h *Host) isAt(f *os.File, path string) bool {
 	a, err1 := f.Stat()
-	b, err2 := os.Stat(path)
+	b, err2 := h.Stat(path)
 	return err1 == nil && err2 == nil && os.SameFile(a, b)
 }

@@ -20,21 +20,21 @@ func (h *Host) OpenLog(name string) (*os.File, error) {
 		return nil, fmt.Errorf("log %q: the name holds a path", name)
 	}
 	first := filepath.Join(h.Log, name+".log")
-	if _, err := os.Stat(first); err == nil {
-		if err := rotate(first); err != nil {
+	if _, err := h.Stat(first); err == nil {
+		if err := h.rotate(first); err != nil {
 			return nil, fmt.Errorf("log %s: %w", name, err)
 		}
 	}
-	return os.OpenFile(first, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	return h.OpenFile(first, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 }
 
-func rotate(first string) error {
+func (h *Host) rotate(first string) error {
 	for i := logGenerations - 1; i >= 0; i-- {
 		from := first
 		if i > 0 {
 			from = fmt.Sprintf("%s.%d", first, i)
 		}
-		err := os.Rename(from, fmt.Sprintf("%s.%d", first, i+1))
+		err := h.Rename(from, fmt.Sprintf("%s.%d", first, i+1))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -35,7 +35,7 @@ type Mount struct {
 
 // Mounts returns what is mounted in this process's view.
 func (h *Host) Mounts() ([]Mount, error) {
-	f, err := os.Open(filepath.Join(h.Proc, "mounts"))
+	f, err := h.OpenFile(filepath.Join(h.Proc, "mounts"), os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,7 @@ func FuzzParseDevNumber(f *testing.F) {
 }
 
 func TestOnlyAssigns(t *testing.T) {
+	h := New(Paths{})
 	for text, want := range map[string]bool{
 		"sbindir=\"/usr/sbin\"\n# comment\n\n": true,
 		"A=\"$(reboot)\"\n":                    false,
@@ -68,11 +69,11 @@ func TestOnlyAssigns(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if got := onlyAssigns(path); got != want {
+		if got := h.onlyAssigns(path); got != want {
 			t.Errorf("onlyAssigns(%q) = %v", text, got)
 		}
 	}
-	if onlyAssigns("/does/not/exist") {
+	if h.onlyAssigns("/does/not/exist") {
 		t.Error("a missing file only assigns")
 	}
 }

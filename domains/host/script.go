@@ -28,9 +28,9 @@ type Script struct {
 	Timeout time.Duration // zero is ScriptTimeout
 }
 
-// Run runs the script and waits for its end. It has no input. When ctx ends or
+// RunScript runs a script and waits for its end. It has no input. When ctx ends or
 // the time is over, the script and the programs it started are killed.
-func (s *Script) Run(ctx context.Context) error {
+func (h *Host) RunScript(ctx context.Context, s *Script) error {
 	timeout := s.Timeout
 	if timeout == 0 {
 		timeout = ScriptTimeout
@@ -45,7 +45,10 @@ func (s *Script) Run(ctx context.Context) error {
 	}
 	cmd.Stdout, cmd.Stderr = out, out
 	killGroup(cmd)
-	err := cmd.Run()
+	err := h.StartProcess(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	switch {
 	case err == nil:
 		return nil

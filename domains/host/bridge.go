@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // ErrNoBridge says that the bridge which an interface shall join does not exist.
@@ -25,25 +23,28 @@ var backendMAC = net.HardwareAddr{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff}
 // versions. The error is ErrNoBridge when there is neither.
 func (h *Host) ResolveBridge(name string) (string, error) {
 	if validIfName(name) {
-		if exists(filepath.Join(h.Sys, "class/net", name)) {
+		if h.exists(filepath.Join(h.Sys, "class/net", name)) {
 			return name, nil
 		}
-		if n, ok := strings.CutPrefix(name, "xenbr"); ok && exists(filepath.Join(h.Sys, "class/net", "eth"+n, "bridge")) {
+		if n, ok := strings.CutPrefix(name, "xenbr"); ok && h.exists(filepath.Join(h.Sys, "class/net", "eth"+n, "bridge")) {
 			return "eth" + n, nil
 		}
 	}
 	return "", fmt.Errorf("bridge %s: %w; create it or choose another with bridge=", name, ErrNoBridge)
 }
 
+// maxIfName is how long an interface's name may be (IFNAMSIZ less its NUL).
+const maxIfName = 15
+
 // validIfName reports whether the kernel would take name for an interface, which
 // also keeps it from leading elsewhere as a part of a path.
 func validIfName(name string) bool {
-	return name != "" && len(name) < unix.IFNAMSIZ && name != "." && name != ".." &&
+	return name != "" && len(name) <= maxIfName && name != "." && name != ".." &&
 		!strings.ContainsAny(name, "/: \t\n")
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
+func (h *Host) exists(path string) bool {
+	_, err := h.Stat(path)
 	return err == nil
 }
 
@@ -53,18 +54,19 @@ func (h *Host) AwaitLink(ctx context.Context, dev string) error {
 	if h.LinkExists(dev) {
 		return nil
 	}
-	updates, stop := make(chan netlink.LinkUpdate, 16), make(chan struct{})
-	if err := netlink.LinkSubscribe(updates, stop); err != nil {
+	stop := make(chan struct{})
+	news, err := h.WatchLinks(stop)
+	if err != nil {
 		return fmt.Errorf("interface %s: watch for it: %w", dev, err)
 	}
 	defer func() {
 		close(stop)
-		for range updates { // until its goroutine is gone
+		for range news { // until its goroutine is gone
 		}
 	}()
 	for !h.LinkExists(dev) {
 		select {
-		case _, ok := <-updates:
+		case _, ok := <-news:
 			if !ok && !h.LinkExists(dev) {
 				return fmt.Errorf("interface %s: the kernel's news of interfaces ended before it came", dev)
 			}
@@ -77,17 +79,17 @@ func (h *Host) AwaitLink(ctx context.Context, dev string) error {
 
 // RenameLink gives interface from the name to. It fails if that name is taken.
 func (h *Host) RenameLink(from, to string) error {
-	if _, err := netlink.LinkByName(to); err == nil {
+	if h.LinkExists(to) {
 		return fmt.Errorf("rename interface %s: an interface %s exists already", from, to)
 	}
-	link, err := netlink.LinkByName(from)
+	link, err := h.FindLink(from)
 	if err != nil {
 		return fmt.Errorf("rename interface %s: %w", from, err)
 	}
-	if err := netlink.LinkSetDown(link); err != nil {
+	if err := h.SetLinkUp(link, false); err != nil {
 		return fmt.Errorf("rename interface %s: set it down: %w", from, err)
 	}
-	if err := netlink.LinkSetName(link, to); err != nil {
+	if err := h.SetLinkName(link, to); err != nil {
 		return fmt.Errorf("rename interface %s to %s: %w", from, to, err)
 	}
 	return nil
@@ -97,32 +99,32 @@ func (h *Host) RenameLink(from, to string) error {
 // the bridge's; the one in effect is returned. An interface that is a port
 // already stays one.
 func (h *Host) JoinBridge(dev, bridge string, mtu int) (int, error) {
-	link, err := netlink.LinkByName(dev)
+	link, err := h.FindLink(dev)
 	if err != nil {
 		return 0, fmt.Errorf("interface %s: %w", dev, err)
 	}
-	br, err := netlink.LinkByName(bridge)
+	br, err := h.FindLink(bridge)
 	if err != nil {
 		return 0, fmt.Errorf("bridge %s: %w: %w", bridge, ErrNoBridge, err)
 	}
-	if err := netlink.LinkSetDown(link); err != nil {
+	if err := h.SetLinkUp(link, false); err != nil {
 		return 0, fmt.Errorf("interface %s: set down: %w", dev, err)
 	}
 	// As in the script these three may fail: an odd driver's port still works.
-	_ = netlink.LinkSetHardwareAddr(link, backendMAC)
-	flushAddresses(link)
+	_ = h.SetLinkAddr(link, backendMAC)
+	_ = h.FlushLink(link)
 	if mtu <= 0 {
-		mtu = br.Attrs().MTU
+		mtu = br.MTU
 	}
-	if mtu > 0 && mtu != link.Attrs().MTU {
-		_ = netlink.LinkSetMTU(link, mtu)
+	if mtu > 0 && mtu != link.MTU {
+		_ = h.SetLinkMTU(link, mtu)
 	}
-	if link.Attrs().MasterIndex != br.Attrs().Index {
-		if err := netlink.LinkSetMaster(link, br); err != nil {
+	if link.Bridge != br.Index {
+		if err := h.SetLinkMaster(link, br.Index); err != nil {
 			return 0, fmt.Errorf("interface %s: join bridge %s: %w", dev, bridge, err)
 		}
 	}
-	if err := netlink.LinkSetUp(link); err != nil {
+	if err := h.SetLinkUp(link, true); err != nil {
 		return 0, fmt.Errorf("interface %s: set up: %w", dev, err)
 	}
 	return mtu, nil
@@ -131,18 +133,18 @@ func (h *Host) JoinBridge(dev, bridge string, mtu int) (int, error) {
 // LeaveBridge sets interface dev down and takes it off its bridge. An interface
 // that is gone, as after its guest, is no error.
 func (h *Host) LeaveBridge(dev string) error {
-	link, err := netlink.LinkByName(dev)
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
+	link, err := h.FindLink(dev)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("interface %s: %w", dev, err)
 	}
-	err = netlink.LinkSetDown(link)
-	if err == nil && link.Attrs().MasterIndex != 0 {
-		err = netlink.LinkSetNoMaster(link)
+	err = h.SetLinkUp(link, false)
+	if err == nil && link.Bridge != 0 {
+		err = h.SetLinkMaster(link, 0)
 	}
-	if err != nil && !errors.Is(err, unix.ENODEV) { // its driver may remove it right now
+	if err != nil && !errors.Is(err, syscall.ENODEV) { // its driver may remove it right now
 		return fmt.Errorf("interface %s: leave its bridge: %w", dev, err)
 	}
 	return nil
@@ -150,16 +152,6 @@ func (h *Host) LeaveBridge(dev string) error {
 
 // LinkExists reports whether there is a network interface of that name.
 func (h *Host) LinkExists(dev string) bool {
-	_, err := netlink.LinkByName(dev)
+	_, err := h.FindLink(dev)
 	return err == nil
-}
-
-func flushAddresses(link netlink.Link) {
-	addrs, err := netlink.AddrList(link, netlink.FAMILY_ALL)
-	if err != nil {
-		return
-	}
-	for _, a := range addrs {
-		_ = netlink.AddrDel(link, &a)
-	}
 }
