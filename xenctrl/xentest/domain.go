@@ -17,6 +17,7 @@ type domain struct {
 
 	pauses   int
 	started  bool // was unpaused once
+	cpuTime  time.Duration
 	dying    bool
 	shutdown bool
 	reason   uint8
@@ -76,7 +77,7 @@ func (d *domain) owns(f uint64) bool {
 // addDom0 makes the domain that the test itself plays.
 func (m *Machine) addDom0() {
 	d := m.newDomain(0, createArgs{maxVCPUs: uint32(m.cfg.CPUs), maxPort: -1, maxGrantFrames: 64})
-	d.pauses, d.started, d.maxPages = 0, true, uint64(m.cfg.Memory.Pages())
+	d.pauses, d.started, d.cpuTime, d.maxPages = 0, true, time.Second, uint64(m.cfg.Memory.Pages())
 	d.vcpus = m.newVCPUs(m.cfg.CPUs)
 	for i := range d.vcpus {
 		d.vcpus[i].up = true
@@ -155,7 +156,7 @@ func (m *Machine) info(d *domain) []byte {
 	le.PutUint64(b[16:], d.maxPages)
 	le.PutUint64(b[24:], d.claim)
 	le.PutUint64(b[48:], sharedFrame)
-	le.PutUint64(b[56:], uint64(time.Second))
+	le.PutUint64(b[56:], uint64(d.cpuTime))
 	le.PutUint32(b[64:], online)
 	le.PutUint32(b[68:], uint32(len(d.vcpus))-1)
 	copy(b[76:], d.handle[:])

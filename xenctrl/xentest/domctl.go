@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"syscall"
+	"time"
 
 	"goxl/xenctrl/abi"
 )
@@ -158,7 +159,7 @@ func (m *Machine) runState(d *domain, cmd uint32) error {
 			return syscall.EINVAL
 		}
 		d.pauses--
-		d.started = true
+		d.started, d.cpuTime = true, time.Second
 	case 27:
 		d.shutdown = false
 	}

@@ -13,6 +13,7 @@ type faults struct {
 	at     int // fail the call with this number, counted from 1; 0: none
 	atErr  syscall.Errno
 	byName map[string]namedFault
+	before func(name string) error
 }
 
 type namedFault struct {
@@ -42,11 +43,33 @@ func (m *Machine) FailOn(name string, skip, times int, err syscall.Errno) {
 	m.faults.byName[name] = namedFault{skip, times, err}
 }
 
+// Before has f called before each hypercall and mapping, with its name. An error of
+// f, an errno, is the call's. Nil ends that.
+func (m *Machine) Before(f func(name string) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.faults.before = f
+}
+
 // Calls returns the names of all hypercalls and mappings so far, in order.
 func (m *Machine) Calls() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.faults.calls)
+}
+
+// admit notes a call and says whether it may be made. m.mu is held, but not while
+// the test has its say.
+func (m *Machine) admit(name string) error {
+	if f := m.faults.before; f != nil {
+		m.mu.Unlock()
+		err := f(name)
+		m.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+	return m.faults.call(name)
 }
 
 // call notes a call and says whether it is to fail.

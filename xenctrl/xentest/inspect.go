@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"slices"
+	"time"
 
 	"goxl/xenctrl/abi"
 )
@@ -85,12 +86,12 @@ func (m *Machine) IDs() []abi.DomID {
 	return ids[1:]
 }
 
-// AddDomain adds a PV domain that somebody else made: one vcpu, 1 MiB, paused.
+// AddDomain adds a PV domain that somebody else made: one vcpu, 1 MiB, paused, after a second of life.
 func (m *Machine) AddDomain(id abi.DomID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.newDomain(id, createArgs{maxVCPUs: 1, maxPort: -1, maxGrantFrames: 64, grantOpts: 2})
-	d.maxPages = 256
+	d.maxPages, d.cpuTime = 256, time.Second
 	d.vcpus = m.newVCPUs(1)
 	d.vcpus[0].up = true
 }

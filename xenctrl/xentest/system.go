@@ -28,7 +28,7 @@ func (s *system) Hypercall(op uint64, args [5]uint64) (int64, error) {
 	m := (*Machine)(s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.faults.call(m.callName(op, args)); err != nil {
+	if err := m.admit(m.callName(op, args)); err != nil {
 		return 0, err
 	}
 	n, err := m.dispatch(op, args)
@@ -95,7 +95,7 @@ func (s *system) MapForeign(dom abi.DomID, frames []abi.GFN, prot xenctrl.Prot, 
 	m := (*Machine)(s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.faults.call("map foreign"); err != nil {
+	if err := m.admit("map foreign"); err != nil {
 		return nil, err
 	}
 	write := prot&xenctrl.ProtWrite != 0
@@ -152,7 +152,7 @@ func (s *system) MapResource(dom abi.DomID, r xenctrl.Resource, first uint64, n 
 	m := (*Machine)(s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.faults.call("map resource"); err != nil {
+	if err := m.admit("map resource"); err != nil {
 		return nil, err
 	}
 	if m.cfg.NoResources {
@@ -211,7 +211,7 @@ func (s *system) DMOp(dom abi.DomID, bufs [][]byte) error {
 	m := (*Machine)(s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.faults.call("dm_op"); err != nil {
+	if err := m.admit("dm_op"); err != nil {
 		return err
 	}
 	d, err := m.domain(dom)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"goxl/xenctrl/abi"
 	"goxl/xenstore/wire"
@@ -25,6 +26,7 @@ type conn struct {
 	watches []*watch
 	txs     map[uint32]*transaction
 	lastTx  uint32
+	before  func(wire.Op) syscall.Errno // nil: requests are never refused out of hand
 
 	mu   sync.Mutex
 	out  []byte
@@ -33,9 +35,11 @@ type conn struct {
 }
 
 // attach serves c as a connection of domain dom.
-func (s *Server) attach(nc net.Conn, dom abi.DomID) {
+func (s *Server) attach(nc net.Conn, dom abi.DomID) { s.attachBefore(nc, dom, nil) }
+
+func (s *Server) attachBefore(nc net.Conn, dom abi.DomID, before func(wire.Op) syscall.Errno) {
 	c := &conn{
-		Conn: nc, dom: dom, base: domainPath(dom),
+		Conn: nc, dom: dom, base: domainPath(dom), before: before,
 		txs: make(map[uint32]*transaction), wake: make(chan struct{}, 1),
 	}
 	s.mu.Lock()

@@ -92,10 +92,17 @@ func handlerOf(op wire.Op) (handler, bool) {
 // handle carries out one packet and queues the events that it caused, then its
 // reply: the order of the C daemon. It returns what is to be done without the lock, or nil.
 func (s *Server) handle(c *conn, p wire.Packet) func() {
+	var refused syscall.Errno
+	if c.before != nil {
+		refused = c.before(p.Op)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := &request{Server: s, conn: c, packet: p, view: s.tree}
-	payload, errno := r.run()
+	payload, errno := []byte(nil), refused
+	if refused == 0 {
+		payload, errno = r.run()
+	}
 	reply := wire.Packet{Op: p.Op, ReqID: p.ReqID, TxID: p.TxID, Payload: payload}
 	if errno == 0 && len(payload) > wire.MaxPayload {
 		errno = syscall.E2BIG

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"syscall"
 
 	"goxl/xenctrl/abi"
 	"goxl/xenstore/wire"
@@ -86,6 +87,14 @@ func New(o Options) *Server {
 func (s *Server) Pipe(dom abi.DomID) net.Conn {
 	client, server := net.Pipe()
 	s.attach(server, dom)
+	return client
+}
+
+// PipeBefore is Pipe, with before called for each request of this connection: an
+// errno other than 0 is its answer, and the request is not carried out.
+func (s *Server) PipeBefore(dom abi.DomID, before func(wire.Op) syscall.Errno) net.Conn {
+	client, server := net.Pipe()
+	s.attachBefore(server, dom, before)
 	return client
 }
 
