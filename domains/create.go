@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,6 +13,7 @@ import (
 	"goxl/domains/build"
 	"goxl/domains/config"
 	"goxl/domains/device"
+	"goxl/domains/intent"
 	"goxl/domains/undo"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
@@ -43,7 +45,7 @@ func (m *Manager) Create(ctx context.Context, s *config.Spec, o CreateOptions) (
 		return 0, err
 	}
 	defer c.files.Close()
-	defer c.undo.Rollback(ctx, &err)
+	defer c.finish(ctx, &err)
 	release, err := c.reserveMemory(ctx)
 	if err != nil {
 		return 0, err
@@ -69,6 +71,23 @@ func (m *Manager) Create(ctx context.Context, s *config.Spec, o CreateOptions) (
 	return c.id, nil
 }
 
+// finish ends the creation: what it made is undone if it failed. Its note goes
+// when the guest is complete or nothing of it is left.
+func (c *creation) finish(ctx context.Context, err *error) {
+	clean := c.undo.Rollback(ctx, err)
+	switch {
+	case c.note == nil:
+	case !clean:
+		*err = errors.Join(*err, c.note.Leave(), errLeft)
+	default:
+		if e := c.note.Done(); e != nil { // it says nothing wrong: the next xl gc removes it
+			c.m.logger.Warn("note of a creation not removed", zap.String("name", c.spec.CInfo.Name.Value()), zap.Error(e))
+		}
+	}
+}
+
+var errLeft = errors.New("something is left of it: xl gc removes that, and so does the next creation of the guest")
+
 // creation is one guest on its way.
 type creation struct {
 	m     *Manager
@@ -79,6 +98,7 @@ type creation struct {
 	kind  Type
 	begin time.Time
 	undo  undo.Stack
+	note  *intent.Note // on disk from the moment that there may be a domain
 	id    abi.DomID
 	files bootFiles
 	built *build.Result
@@ -109,6 +129,9 @@ func (m *Manager) newCreation(ctx context.Context, s *config.Spec, o CreateOptio
 	}
 	c.spec = cloneSpec(c.saved)
 	if err := m.setDefaults(ctx, c.spec); err != nil {
+		return nil, err
+	}
+	if err := m.collectFor(ctx, c); err != nil {
 		return nil, err
 	}
 	if err := m.checkName(ctx, c.op, abi.DomInvalid, c.spec.CInfo.Name.Value()); err != nil {
@@ -191,7 +214,7 @@ func (c *creation) makeDomain(ctx context.Context) error {
 	}
 	end()
 	defer c.opts.Timeline.Step("xenstore nodes")()
-	c.undo.Push("add to xenstore", func(ctx context.Context) error { return c.m.removeNodes(ctx, c.id) })
+	c.undoing("add to xenstore", func(ctx context.Context) error { return c.m.removeNodes(ctx, c.id) })
 	nodes := newDomain{id: c.id, uuid: c.spec.CInfo.UUID, name: c.spec.CInfo.Name.Value(), kind: c.kind,
 		suspendCompat: c.spec.CInfo.XendSuspendEvtchnCompat == config.True, driverDomain: c.spec.CInfo.DriverDomain == config.True,
 		xsData: c.spec.CInfo.XSData, platformData: c.spec.CInfo.PlatformData}
@@ -216,7 +239,12 @@ func (c *creation) noteDeviceModel(ctx context.Context) error {
 // createDomain asks Xen for a domain whose id was not in use a moment ago.
 func (c *creation) createDomain(ctx context.Context) error {
 	m := c.m
+	token := newUUID()
+	if err := c.takeNote(ctx, token); err != nil {
+		return err
+	}
 	args := m.createArgs(c.spec)
+	args.Handle = token
 	for range 64 { // as many ids may be resting; Xen goes through them in turn
 		want, fixed := c.wantedDomID()
 		id, err := m.xen.CreateDomainAs(want, args)
@@ -231,15 +259,16 @@ func (c *creation) createDomain(ctx context.Context) error {
 		case err != nil:
 			return fail(Hypervisor, 0, c.op, err)
 		}
+		c.undo.Push("create domain", func(ctx context.Context) error { return m.discard(ctx, id, token, c.spec.CInfo.UUID) })
 		recent, err := m.host.IsRecent(id, m.reuse)
 		if err == nil && !recent {
 			c.id = id
-			c.undo.Push("create domain", func(ctx context.Context) error { return m.discard(ctx, id) })
-			return nil
+			return c.nameDomain()
 		}
 		if e := m.xen.DestroyDomain(ctx, id); e != nil {
 			return fail(Hypervisor, id, c.op, errors.Join(err, e))
 		}
+		c.undo.Pop()
 		if err != nil {
 			return fail(Failed, id, c.op, err)
 		}
@@ -251,9 +280,53 @@ func (c *creation) createDomain(ctx context.Context) error {
 	return failf(DomIDTaken, 0, c.op, "no domain id found that was not in use a moment ago")
 }
 
-// discard destroys a domain that was never finished, and lets its id rest.
-func (m *Manager) discard(ctx context.Context, id abi.DomID) error {
-	return errors.Join(m.host.MarkRecent(ctx, id, m.reuse), m.xen.DestroyDomain(ctx, id))
+// takeNote writes down that there may be a domain from now on. Xen will know it by
+// token at first: no other domain ever has that handle, so a domain of whose id we
+// were not told any more can still be found.
+func (c *creation) takeNote(ctx context.Context, token abi.UUID) error {
+	var err error
+	c.note, err = intent.Begin(ctx, c.m.host, c.m.intents(), intent.Record{Token: token, UUID: c.spec.CInfo.UUID,
+		Name: c.spec.CInfo.Name.Value(), Paused: c.opts.Paused})
+	if err != nil {
+		return fail(Failed, 0, c.op, err)
+	}
+	return nil
+}
+
+// nameDomain notes the id of the new domain and gives it the guest's uuid.
+func (c *creation) nameDomain() error {
+	if err := c.note.Made(c.id); err != nil {
+		return fail(Failed, c.id, c.op, err)
+	}
+	if err := c.m.xen.SetDomainHandle(c.id, c.spec.CInfo.UUID); err != nil {
+		return fail(Hypervisor, c.id, c.op, err)
+	}
+	return nil
+}
+
+// undoing pushes an undo step about what stands under the domain's id. It is left
+// out when somebody destroyed the domain and the id names another one by now.
+func (c *creation) undoing(what string, undo func(context.Context) error) {
+	c.undo.Push(what, func(ctx context.Context) error {
+		if d, err := c.m.info(c.id); err == nil && d.UUID != c.spec.CInfo.UUID {
+			return nil
+		}
+		return undo(ctx)
+	})
+}
+
+// discard destroys a domain that was never finished, and lets its id rest. The
+// domain may be gone, and its id another's: handles are the ones that ours had.
+func (m *Manager) discard(ctx context.Context, id abi.DomID, handles ...abi.UUID) error {
+	d, err := m.info(id)
+	if errors.Is(err, NoDomain) || err == nil && !slices.Contains(handles, d.UUID) {
+		return nil
+	}
+	err = errors.Join(err, m.host.MarkRecent(ctx, id, m.reuse))
+	if e := m.xen.DestroyDomain(ctx, id); e != nil && !errors.Is(e, xenctrl.ErrNoDomain) {
+		err = errors.Join(err, e)
+	}
+	return err
 }
 
 // wantedDomID returns the id to ask Xen for; fixed says that no other will do.
@@ -311,7 +384,7 @@ func (c *creation) storeConfig(ctx context.Context) error {
 		return err
 	}
 	defer l.Unlock()
-	c.undo.Push("store configuration", func(context.Context) error { return u.removeAll() })
+	c.undoing("store configuration", func(context.Context) error { return u.removeAll() })
 	c.adopt()
 	if err := u.setConfig(c.saved); err != nil {
 		return fail(Failed, c.id, c.op, err)

@@ -80,7 +80,7 @@ func (c *creation) addOptions() device.AddOptions {
 }
 
 func (c *creation) addDisks(ctx context.Context) error {
-	c.undo.Push("add devices", func(ctx context.Context) error { return c.m.devices.RemoveAll(ctx, c.id) })
+	c.undoing("add devices", func(ctx context.Context) error { return c.m.devices.RemoveAll(ctx, c.id) })
 	for _, d := range c.disks {
 		if _, err := c.m.devices.AddDisk(ctx, c.id, d, c.addOptions()); err != nil {
 			return c.deviceError(err)

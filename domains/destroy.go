@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 
 	"go.uber.org/zap"
 
+	"goxl/domains/config"
 	"goxl/xenctrl/abi"
+	"goxl/xenstore"
 )
 
 // Destroy ends domain id at once and takes away everything that any toolstack
@@ -17,13 +22,17 @@ import (
 // the domain itself. A stub domain goes with its guest. It goes on after a
 // failure: what can be freed is freed. The error's code is NoDomain when there is
 // no such domain, Protected for domain 0, and Leftovers when the domain is gone
-// but something of it could not be removed, which xl only reports.
+// but something of it could not be removed, which xl only reports. Then the same
+// again removes that: what is found through xenstore stays there until it is gone.
 func (m *Manager) Destroy(ctx context.Context, id abi.DomID) error {
 	op := fmt.Sprintf("destroy domain %d", id)
 	if id == 0 {
 		return &Error{Kind: Protected, Op: op, Err: errors.New("this is the domain that we run in")}
 	}
 	d, err := m.info(id)
+	if errors.Is(err, NoDomain) {
+		return m.destroyTraces(ctx, op, id, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -44,56 +53,140 @@ func (m *Manager) Destroy(ctx context.Context, id abi.DomID) error {
 	}
 	m.logger.Info("domain destroyed", zap.Uint16("dom", uint16(id)), zap.Stringer("uuid", d.UUID))
 	if err := errors.Join(append(left, rest)...); err != nil {
-		return fail(Leftovers, id, op, err)
+		return leftovers(op, id, err)
 	}
 	return nil
+}
+
+func leftovers(op string, id abi.DomID, err error) error {
+	return &Error{Kind: Leftovers, Op: op, Dom: id, Err: err, Hint: fmt.Sprintf("what is left goes with another: xl destroy %d", id)}
+}
+
+// destroyTraces removes what is left of a domain that is gone. Without any it
+// returns none.
+func (m *Manager) destroyTraces(ctx context.Context, op string, id abi.DomID, none error) error {
+	uuids, err := m.tracesOf(ctx, id)
+	if err != nil {
+		return fail(Failed, id, op, err)
+	}
+	if len(uuids) == 0 {
+		return none
+	}
+	errs := []error{m.host.MarkRecent(ctx, id, m.reuse)}
+	for _, u := range uuids {
+		errs = append(errs, m.removeTraces(ctx, id, u))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return leftovers(op, id, err)
+	}
+	return nil
+}
+
+// tracesOf returns the uuids under which something is left of a domain that is
+// gone: the zero one where only its nodes are.
+func (m *Manager) tracesOf(ctx context.Context, id abi.DomID) ([]abi.UUID, error) {
+	files, err := m.host.Glob(filepath.Join(m.host.Lib, fmt.Sprintf("userdata-?.%d.*", id)))
+	if err != nil {
+		return nil, err
+	}
+	var uuids []abi.UUID
+	for _, f := range files {
+		part := strings.SplitN(filepath.Base(f), ".", 4)
+		if u, ok := config.ParseUUID(part[2]); ok && len(part) == 4 && !slices.Contains(uuids, u) {
+			uuids = append(uuids, u)
+		}
+	}
+	for _, path := range []string{domainPath(id), libxlPath(id)} {
+		there, err := m.store.Exists(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		if there && len(uuids) == 0 {
+			uuids = append(uuids, abi.UUID{})
+		}
+	}
+	return uuids, nil
 }
 
 // destroyOne takes down one domain with all that belongs to it. The first error
 // tells of what else could not be removed, the second that the domain still
 // exists.
 func (m *Manager) destroyOne(ctx context.Context, d Domain) (left, err error) {
-	var errs []error
-	keep := func(err error) {
-		if err != nil {
-			errs = append(errs, err)
-		}
+	left = m.hyper(d.ID, "pause", m.xen.Pause(d.ID))
+	left = errors.Join(left, m.removeTraces(ctx, d.ID, d.UUID), m.host.MarkRecent(ctx, d.ID, m.reuse))
+	return left, m.xen.DestroyDomain(ctx, d.ID)
+}
+
+// removeTraces takes away all that belongs to a domain but the domain itself, which
+// may be gone.
+func (m *Manager) removeTraces(ctx context.Context, id abi.DomID, uuid abi.UUID) error {
+	u := &userdata{m, id, uuid}
+	err := errors.Join(m.models.Stop(ctx, id), m.devices.RemoveAll(ctx, id))
+	if err == nil { // else they tell the next attempt what is left
+		err = m.removeNodes(ctx, id)
 	}
-	keep(m.hyper(d.ID, "pause", m.xen.Pause(d.ID)))
-	keep(m.models.Stop(ctx, d.ID))
-	keep(m.devices.RemoveAll(ctx, d.ID))
-	keep(m.removeFile(filepath.Join(m.host.Run, fmt.Sprintf("empty-cdrom.%d", d.ID))))
-	keep(m.removeNodes(ctx, d.ID))
-	u := &userdata{m, d.ID, d.UUID}
-	if l, err := u.lock(ctx, dataLock); err != nil {
-		keep(err)
-	} else {
-		keep(u.removeAll())
-		keep(l.Unlock())
+	errs := []error{err, m.removeFile(filepath.Join(m.host.Run, fmt.Sprintf("empty-cdrom.%d", id)))}
+	if err == nil && !uuid.IsZero() {
+		errs = append(errs, u.discard(ctx))
 	}
 	for _, name := range []string{"qemu-save", "qemu-resume"} {
-		keep(m.removeFile(filepath.Join(m.host.Lib, fmt.Sprintf("%s.%d", name, d.ID))))
+		errs = append(errs, m.removeFile(filepath.Join(m.host.Lib, fmt.Sprintf("%s.%d", name, id))))
 	}
-	keep(m.host.MarkRecent(ctx, d.ID, m.reuse))
-	err = m.xen.DestroyDomain(ctx, d.ID)
-	return errors.Join(errs...), err
+	return errors.Join(errs...)
 }
 
 // removeNodes takes the domain out of xenstore.
 func (m *Manager) removeNodes(ctx context.Context, id abi.DomID) error {
 	dom := domainPath(id)
 	vm, ok, err := m.read(ctx, dom+"/vm")
-	paths := []string{dom, libxlPath(id), dom + "/hvmloader"}
-	if err == nil && ok && filepath.Dir(vm) == "/vm" {
-		paths = append([]string{vm}, paths...)
-	}
 	errs := []error{err}
-	for _, p := range paths {
-		if err := m.store.Rm(ctx, p); err != nil && !isNotFound(err) {
-			errs = append(errs, fail(Store, id, "remove "+p, err))
-		}
+	if err == nil && ok && filepath.Dir(vm) == "/vm" {
+		errs = append(errs, m.removeVM(ctx, id, vm))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err // the node leads the next attempt to it
+	}
+	for _, p := range []string{dom, libxlPath(id), dom + "/hvmloader"} {
+		errs = append(errs, m.removeNode(ctx, id, p))
 	}
 	return errors.Join(errs...)
+}
+
+func (m *Manager) removeNode(ctx context.Context, id abi.DomID, path string) error {
+	if err := m.store.Rm(ctx, path); err != nil && !isNotFound(err) {
+		return fail(Store, id, "remove "+path, err)
+	}
+	return nil
+}
+
+// removeVM removes the directory of a guest, unless another domain refers to it: a
+// copy of the guest with the same uuid.
+func (m *Manager) removeVM(ctx context.Context, id abi.DomID, path string) error {
+	doms, err := m.store.List(ctx, "/local/domain")
+	if err != nil {
+		return fail(Store, id, "remove "+path, err)
+	}
+	self := strconv.Itoa(int(id))
+	var b xenstore.Batch
+	var theirs []*xenstore.Reply
+	for _, d := range doms {
+		if d != self {
+			theirs = append(theirs, b.Read("/local/domain/"+d+"/vm"))
+		}
+	}
+	if err := m.store.Send(ctx, &b); err != nil {
+		return fail(Store, id, "remove "+path, err)
+	}
+	for _, r := range theirs {
+		vm, err := r.Value()
+		if err == nil && vm == path {
+			return nil
+		}
+		if err != nil && !isNotFound(err) {
+			return fail(Store, id, "remove "+path, err)
+		}
+	}
+	return m.removeNode(ctx, id, path)
 }
 
 func (m *Manager) removeFile(path string) error {

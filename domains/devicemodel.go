@@ -23,7 +23,7 @@ func (c *creation) startDeviceModel(ctx context.Context) error {
 	if len(c.vfbs) > 0 {
 		conf.VFB = &c.vfbs[0]
 	}
-	c.undo.Push("start device model", func(ctx context.Context) error { return c.m.models.Stop(ctx, c.id) })
+	c.undoing("start device model", func(ctx context.Context) error { return c.m.models.Stop(ctx, c.id) })
 	if err := c.m.models.Start(ctx, conf); err != nil {
 		return &Error{Kind: DeviceFailed, Op: c.op, Dom: c.id, Err: err,
 			Hint: "its log is " + c.m.host.Log + "/qemu-dm-" + conf.Name + ".log"}

@@ -1,7 +1,9 @@
 package domains
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"goxl/domains/config"
@@ -52,7 +54,7 @@ func (m *Manager) AttachDisk(ctx context.Context, id abi.DomID, d *config.Disk) 
 	}
 	o := a.options(ctx, func(s *config.Spec) { s.Disks = replaceOrAdd(s.Disks, *d, sameVDev) })
 	if _, err := m.devices.AddDisk(ctx, id, disk, o); err != nil {
-		return deviceError(op, id, err)
+		return deviceError(op, id, errors.Join(err, a.restore(ctx)))
 	}
 	return nil
 }
@@ -75,7 +77,7 @@ func (m *Manager) AttachNIC(ctx context.Context, id abi.DomID, n *config.NIC) er
 		s.NICs = replaceOrAdd(s.NICs, saved, func(a, b *config.NIC) bool { return a.DevID == b.DevID })
 	})
 	if _, err := m.devices.AddNIC(ctx, id, nic, o); err != nil {
-		return deviceError(op, id, err)
+		return deviceError(op, id, errors.Join(err, a.restore(ctx)))
 	}
 	return nil
 }
@@ -141,6 +143,9 @@ type attachment struct {
 	kind  Type
 	locks []*host.Lock
 	spec  *config.Spec
+	// old and new are the stored configuration before and after it was changed; nil:
+	// it was not.
+	old, new []byte
 }
 
 func (m *Manager) attachment(ctx context.Context, op string, id abi.DomID) (_ *attachment, err error) {
@@ -181,12 +186,43 @@ func (a *attachment) written() {
 	a.locks = a.locks[:last]
 }
 
+// restore takes back the change of the stored configuration, unless somebody has
+// changed it since: then the device that xenstore does not know stays in it, and is
+// left out whenever it is read.
+func (a *attachment) restore(ctx context.Context) error {
+	if a.old == nil {
+		return nil
+	}
+	if len(a.locks) < 2 { // let go of when it was written
+		l, err := a.u.lock(context.WithoutCancel(ctx), dataLock)
+		if errors.Is(err, Locked) {
+			return nil // gone, with its configuration
+		}
+		if err != nil {
+			return err
+		}
+		a.locks = append(a.locks, l)
+	}
+	now, _, err := a.u.read(jsonName)
+	if err != nil || !bytes.Equal(now, a.new) {
+		return err
+	}
+	return a.u.write(jsonName, a.old)
+}
+
 // options tell the device layer to change the stored configuration in the same
 // moment as xenstore.
 func (a *attachment) options(ctx context.Context, edit func(*config.Spec)) device.AddOptions {
 	o := device.AddOptions{Type: guestType(a.kind), Running: true, Record: func(context.Context) error {
+		if a.old == nil {
+			var err error
+			if a.old, _, err = a.u.read(jsonName); err != nil {
+				return err
+			}
+		}
 		edit(a.spec)
-		return a.u.setConfig(a.spec)
+		a.new = append(a.u.m.ConfigJSON(a.spec), 0)
+		return a.u.write(jsonName, a.new)
 	}, Written: a.written}
 	if a.kind == PV {
 		o.Protocol = "x86_64-abi"

@@ -46,6 +46,9 @@ func firstDir(dirs ...string) string {
 	return dirs[len(dirs)-1]
 }
 
+// intents is where creations that are under way are noted.
+func (m *Manager) intents() string { return filepath.Join(m.paths.Own, "creating") }
+
 // domainPath is a domain's directory in xenstore.
 func domainPath(id abi.DomID) string { return fmt.Sprintf("/local/domain/%d", id) }
 

@@ -82,10 +82,14 @@ func (u *userdata) write(name string, data []byte) error {
 		return u.remove(name)
 	}
 	tmp := u.path("n", name)
-	if err := u.m.host.WriteFile(tmp, data, 0o600); err != nil {
-		return err
+	err := u.m.host.WriteFile(tmp, data, 0o600)
+	if err == nil {
+		err = u.m.host.Rename(tmp, u.path("d", name))
 	}
-	return u.m.host.Rename(tmp, u.path("d", name))
+	if err != nil {
+		err = errors.Join(err, u.m.removeFile(tmp))
+	}
+	return err
 }
 
 func (u *userdata) remove(name string) error {
@@ -94,6 +98,15 @@ func (u *userdata) remove(name string) error {
 		return nil
 	}
 	return err
+}
+
+// discard deletes every file about the domain, which may be gone.
+func (u *userdata) discard(ctx context.Context) error {
+	l, err := u.m.host.Lock(ctx, u.path("l", dataLock))
+	if err != nil {
+		return fail(Locked, u.id, fmt.Sprintf("lock %s of domain %d", dataLock, u.id), err)
+	}
+	return errors.Join(u.removeAll(), l.Unlock())
 }
 
 // removeAll deletes every file about the domain but the lock that the caller holds.

@@ -134,6 +134,8 @@ func poolCommands(name string) func(*app) *cli.Command {
 // ownCommand returns our own verb called name, or nil when there is none.
 func (a *app) ownCommand(name string) *cli.Command {
 	switch name {
+	case gcVerb:
+		return gcCommand(a)
 	case superviseVerb:
 		return superviseCommand(a)
 	case "stream":

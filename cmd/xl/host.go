@@ -29,7 +29,8 @@ type host struct {
 	domains *domains.Manager
 	conf    *config.Conf
 	files   *files.Host // nil: the usual places
-	lockDir string      // of the console client's locks
+	paths   domains.Paths
+	lockDir string // of the console client's locks
 }
 
 // openHost opens Xen's control interface and xenstore, which is all that a
@@ -54,7 +55,7 @@ func newHost(xen *xenctrl.Handle, store *xenstore.Client) *host {
 
 // manage opens the Manager, with the settings that were read.
 func (h *host) manage(ctx context.Context, g globals) (err error) {
-	h.domains, err = domains.Open(ctx, domains.Options{Logger: newLogger(g), Conf: h.conf, Xen: h.xen, Store: h.store, Host: h.files})
+	h.domains, err = domains.Open(ctx, domains.Options{Logger: newLogger(g), Conf: h.conf, Xen: h.xen, Store: h.store, Host: h.files, Paths: h.paths})
 	return err
 }
 

@@ -26,6 +26,9 @@ var ownVerbs = []ownVerb{
 	{name: "stream", offline: true,
 		desc:  "Check a saved domain, or tell what is in it, without restoring it",
 		usage: "verify <CheckpointFile>... | inspect <CheckpointFile>"},
+	{name: gcVerb,
+		desc:  "Remove what a killed \"xl create\" of goxl has left",
+		usage: "[--dry-run]"},
 }
 
 // ownHelp is the block at the end of "xl help".

@@ -134,7 +134,7 @@ func (b *block) remove(ctx context.Context) error {
 		return nil
 	}
 	if !regexp.MustCompile(loopPath).MatchString(b.node) {
-		return fmt.Errorf("%s: node %.64q is no loop device", b.dev, b.node)
+		return fmt.Errorf("%s: node %.64q is no loop device: %w", b.dev, b.node, errOdd)
 	}
 	lock, err := b.set.Host.HotplugLock(ctx, "block")
 	if err != nil {

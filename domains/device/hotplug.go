@@ -35,11 +35,16 @@ func (s *Set) unplug(ctx context.Context, dev Device) error {
 	case VIF:
 		err = s.hotplugNIC(ctx, dev, false)
 	}
-	if err != nil {
+	if errors.Is(err, host.ErrScript) || errors.Is(err, errOdd) {
 		s.logFor(dev).Warn("host side of a removed device may be left", zap.Error(err))
+		return nil
 	}
-	return nil
+	return err
 }
+
+// errOdd says that what stands in xenstore about a device makes no sense, so that
+// there is nothing to try again.
+var errOdd = errors.New("a key that makes no sense")
 
 func (s *Set) awaitErased(ctx context.Context, dev Device) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeouts.Detach, ErrTimeout)
@@ -59,7 +64,7 @@ func (s *Set) hotplugDisk(ctx context.Context, dev Device, add bool) error {
 	}
 	script := v["script"]
 	if script == "" {
-		return fmt.Errorf("%s has no hotplug script in %s", dev, dev.BackendPath())
+		return fmt.Errorf("%s has no hotplug script in %s: %w", dev, dev.BackendPath(), errOdd)
 	}
 	if known, ok := s.known(script); ok && known.Block && dev.BackendKind == VBD {
 		b := block{set: s, dev: dev, target: v["params"], mode: v["mode"], node: v["node"]}
@@ -87,7 +92,7 @@ func (s *Set) hotplugNIC(ctx context.Context, dev Device, add bool) error {
 	}
 	script := v["script"]
 	if script == "" {
-		return fmt.Errorf("%s has no hotplug script in %s", dev, dev.BackendPath())
+		return fmt.Errorf("%s has no hotplug script in %s: %w", dev, dev.BackendPath(), errOdd)
 	}
 	vif, tap := "offline", "remove"
 	if add {

@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,8 +48,11 @@ func (s *Set) devices(ctx context.Context, dom DomID, kind Kind) ([]Device, erro
 	var devs []Device
 	for i, id := range ids {
 		path, err := backs[i].Value()
-		if err != nil {
+		if errors.Is(err, xenstore.ErrNotFound) {
 			continue
+		}
+		if err != nil { // a device that is not seen would not be removed either
+			return nil, err
 		}
 		d, err1 := ParseBackendPath(path)
 		n, err2 := parseDevID(id)

@@ -27,6 +27,7 @@ const (
 // asked and may refuse, which is ErrTimeout for Safe. A device whose backend is
 // gone already is no error. Nor is, as with libxl, a hotplug script that fails to
 // take the host's side down: the guest has no use of it any more. It is logged.
+// After any other error the same again finishes the job: the nodes go last.
 func (s *Set) Remove(ctx context.Context, dev Device, force Force) error {
 	log := s.logFor(dev)
 	closed, err := s.close(ctx, dev, force == Forced)
@@ -39,7 +40,9 @@ func (s *Set) Remove(ctx context.Context, dev Device, force Force) error {
 		return fmt.Errorf("detach %s: %w", dev, err)
 	}
 	if closed || err != nil { // by force also after a failure: nothing stays
-		err = errors.Join(err, s.unplug(ctx, dev))
+		if e := s.unplug(ctx, dev); e != nil { // the nodes tell the next attempt what is left
+			return fmt.Errorf("detach %s: %w", dev, errors.Join(err, e))
+		}
 	}
 	if err == nil || force == Forced {
 		err = errors.Join(err, s.erase(ctx, dev))

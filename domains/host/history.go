@@ -48,10 +48,15 @@ func (h *Host) MarkRecent(ctx context.Context, dom DomID, reuse time.Duration) e
 	for _, e := range append(entries, historyEntry{now, dom}) {
 		text = fmt.Appendf(text, "%d %d\n", e.sec, e.dom)
 	}
-	if err := h.WriteFile(path+".new", text, 0o644); err != nil {
+	err = h.WriteFile(path+".new", text, 0o644)
+	if err == nil {
+		err = h.Rename(path+".new", path)
+	}
+	if err != nil {
+		h.Remove(path + ".new") // or the next one replaces it
 		return fmt.Errorf("note domain id %d: %w", dom, err)
 	}
-	return h.Rename(path+".new", path)
+	return nil
 }
 
 // IsRecent reports whether domain id dom was in use less than reuse ago.

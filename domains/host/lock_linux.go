@@ -25,17 +25,36 @@ type Lock struct {
 // other too. Source: libxl__lock_file in tools/libs/light/libxl_internal.c.
 func (h *Host) Lock(ctx context.Context, path string) (*Lock, error) {
 	for {
+		if ctx.Err() != nil { // else a file would be left that nobody removes
+			return nil, fmt.Errorf("lock %s: %w", path, context.Cause(ctx))
+		}
 		f, err := h.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 		if err != nil {
 			return nil, fmt.Errorf("lock: %w", err)
 		}
-		if err := wait(ctx, f, func() error { return h.Flock(f, unix.LOCK_EX) }); err != nil {
+		err = h.Flock(f, unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			late := func() error { return (&Lock{h: h, file: f, remove: h.isAt(f, path)}).Unlock() }
+			err = wait(ctx, f, func() error { return h.Flock(f, unix.LOCK_EX) }, late)
+		} else if err != nil {
+			f.Close()
+			h.sweep(path)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 		if h.isAt(f, path) {
 			return &Lock{h: h, file: f, remove: true}, nil
 		}
 		f.Close() // its holder removed it while we waited
+	}
+}
+
+// sweep removes a lock file that we may have made and could not lock, unless
+// somebody has it.
+func (h *Host) sweep(path string) {
+	if l, err := h.TryLock(path); err == nil {
+		l.Unlock()
 	}
 }
 
@@ -80,7 +99,7 @@ func (h *Host) LockXL(ctx context.Context) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	err = wait(ctx, f, func() error { return h.LockFile(f) })
+	err = wait(ctx, f, func() error { return h.LockFile(f) }, f.Close)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", h.XLLock, err)
 	}
@@ -116,13 +135,9 @@ func (l *Lock) Leave() error {
 }
 
 // wait runs a blocking lock call on f. When ctx ends first, the call goes on in
-// the background and gives the lock back as soon as it has it: the kernel offers
-// no way to take it back from a thread of ours.
-func wait(ctx context.Context, f *os.File, lock func() error) error {
-	if err := ctx.Err(); err != nil {
-		f.Close()
-		return err
-	}
+// the background and release gives the lock back as soon as we have it: the kernel
+// offers no way to take it back from a thread of ours.
+func wait(ctx context.Context, f *os.File, lock, release func() error) error {
 	got := make(chan error, 1)
 	go func() {
 		got <- lock()
@@ -135,8 +150,11 @@ func wait(ctx context.Context, f *os.File, lock func() error) error {
 		return err
 	case <-ctx.Done():
 		go func() {
-			<-got
-			f.Close()
+			if <-got != nil {
+				f.Close()
+				return
+			}
+			release()
 		}()
 		return fmt.Errorf("%w: %w", ErrHeld, context.Cause(ctx))
 	}

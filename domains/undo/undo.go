@@ -37,6 +37,9 @@ func (s *Stack) Push(what string, undo func(context.Context) error) {
 // Len returns how many steps would be undone now.
 func (s *Stack) Len() int { return len(s.steps) }
 
+// Pop forgets the newest step, which was undone otherwise.
+func (s *Stack) Pop() { s.steps = s.steps[:len(s.steps)-1] }
+
 // Commit forgets all steps: the operation succeeded and what it made stays.
 func (s *Stack) Commit() { s.steps = nil }
 
@@ -58,10 +61,10 @@ func (s *Stack) Append(t *Stack) {
 // meant to be deferred. Steps run under ctx's values but not its cancellation,
 // with a deadline of their own; each step runs even when an earlier one failed.
 // What they return is joined into *errp, behind the error that is there already.
-// A panic passes on after the rollback.
-func (s *Stack) Rollback(ctx context.Context, errp *error) {
+// A panic passes on after the rollback. It reports whether every step succeeded.
+func (s *Stack) Rollback(ctx context.Context, errp *error) (clean bool) {
 	if len(s.steps) == 0 {
-		return
+		return true
 	}
 	timeout := s.Timeout
 	if timeout == 0 {
@@ -80,4 +83,5 @@ func (s *Stack) Rollback(ctx context.Context, errp *error) {
 	if len(errs) > 1 {
 		*errp = errors.Join(errs...)
 	}
+	return len(errs) == 1
 }
