@@ -2,12 +2,15 @@ package domains
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
@@ -15,6 +18,7 @@ import (
 
 	"goxl/domains/config"
 	"goxl/domains/host"
+	"goxl/domains/host/hosttest"
 	"goxl/xenctrl/abi"
 	"goxl/xenctrl/xentest"
 	"goxl/xenstore"
@@ -29,8 +33,13 @@ type world struct {
 	srv   *server.Server
 	m     *Manager
 	dir   string
+	host  *host.Host
+	kern  *hosttest.Kernel
+	trip  *tripwire // sees every request of a manager
+	log   *zap.Logger
 	nodes []string // in xenstore before anything was made
 	free  abi.KiB
+	ports int // of domain 0
 }
 
 // backendDom is a domain that serves disks and interfaces of the tests' guests.
@@ -51,34 +60,71 @@ func newWorld(t *testing.T, cfg xentest.Config) *world {
 		}
 		return c
 	}
-	store, drivers := dial(), dial()
-	h := host.New(host.Paths{Run: w.dir, Lib: w.dir, Log: w.dir, Scripts: w.dir, Hotplug: w.dir, XLLock: filepath.Join(w.dir, "xl"),
-		Proc: "/proc", Sys: "/sys", Dev: "/dev"})
+	drivers := dial()
+	w.openHost()
 	for _, node := range [][2]string{{"/local/domain/0/name", "Domain-0"}, {"/local/domain/5/name", "backend"}, {"/local/pool/0/name", "Pool-0"},
-		{"/libxl/0/x", ""}, {"/vm/x", ""}, {"/tool/xenstored", ""}} {
-		if err := store.Write(t.Context(), node[0], node[1]); err != nil {
+		{"/local/domain/0/device-model", ""}, {"/local/domain/0/backend/x", ""}, {"/libxl/0/x", ""}, {"/vm/x", ""}, {"/tool/xenstored", ""}} {
+		if err := drivers.Write(t.Context(), node[0], node[1]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	logger := zap.NewNop()
+	w.log = zap.NewNop()
 	if testing.Verbose() {
-		logger = zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
+		w.log = zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
 	}
-	var err error
-	w.m, err = Open(t.Context(), Options{Logger: logger, Xen: w.xen.Handle(), Store: store, Host: h,
-		Paths: Paths{Own: filepath.Join(w.dir, "own"), KernelCache: "off", LibExec: w.dir}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var exit func()
+	w.m, exit = w.process()
 	w.drive(drivers)
 	t.Cleanup(func() {
-		w.m.Close()
-		store.Close()
+		exit()
 		drivers.Close()
 		w.srv.Close()
 	})
-	w.nodes, w.free = w.srv.Paths(), w.xen.FreeMemory()
+	w.nodes, w.free, w.ports = w.srv.Paths(), w.xen.FreeMemory(), w.dom0Ports()
 	return w
+}
+
+// openHost makes the files that a host has, with Xen's usual hotplug scripts.
+func (w *world) openHost() {
+	in := func(name string) string { return filepath.Join(w.dir, name) }
+	w.host = host.New(host.Paths{Run: w.dir, Lib: w.dir, Log: in("log"), Scripts: w.dir, Hotplug: in("hotplug"), XLLock: in("xl"),
+		Proc: "/proc", Sys: in("sys"), Dev: "/dev"})
+	w.kern = hosttest.New(w.host.Kernel)
+	w.host.Kernel = w.kern
+	w.host.Trust(in("block"), host.Behaviour{Block: true})
+	w.host.Trust(in("vif-bridge"), host.Behaviour{Bridge: true, FrontendMTU: true})
+	for _, dir := range []string{"log", "hotplug", "sys/class/net/xenbr0"} {
+		if err := os.MkdirAll(in(dir), 0o755); err != nil {
+			w.Fatal(err)
+		}
+	}
+	w.trip = &tripwire{}
+	w.kern.Before = w.trip.system
+	w.xen.Before(w.trip.hypercall)
+}
+
+// process opens a manager as a process has one. Exit ends that, in whatever it is.
+func (w *world) process() (m *Manager, exit func()) {
+	w.Helper()
+	store, err := xenstore.Dial(w.Context(), xenstore.WithConn(w.srv.PipeBefore(0, w.trip.request)))
+	if err != nil {
+		w.Fatal(err)
+	}
+	m, err = Open(w.Context(), Options{Logger: w.log, Xen: w.xen.Handle(), Store: store, Host: w.host,
+		Paths: Paths{Own: filepath.Join(w.dir, "own"), KernelCache: "off", LibExec: w.dir}})
+	if err != nil {
+		w.Fatal(err)
+	}
+	m.devices.Timeouts.Attach, m.devices.Timeouts.Detach = time.Second, 300*time.Millisecond
+	return m, func() {
+		m.Close()
+		store.Close()
+	}
+}
+
+func (w *world) dom0Ports() int {
+	d, _ := w.xen.Domain(0)
+	return d.Ports
 }
 
 // drive plays the console daemon and the backend drivers: consoles get a
@@ -92,19 +138,68 @@ func (w *world) drive(c *xenstore.Client) {
 		ctx := w.Context()
 		for e := range watch.Events() {
 			v, err := c.Read(ctx, e.Path)
+			vif, _ := strings.CutPrefix(strings.TrimSuffix(e.Path, "/state"), "/local/domain/0/backend/vif/")
+			vif = "vif" + strings.Replace(vif, "/", ".", 1)
+			ours := strings.HasPrefix(e.Path, "/local/domain/0/backend/vif/")
 			switch {
-			case err != nil || strings.HasPrefix(e.Path, domainPath(sleepyDom)+"/"):
+			case err != nil:
+				w.dropLinks(ctx, c)
+			case strings.HasPrefix(e.Path, domainPath(sleepyDom)+"/"):
 			case strings.HasSuffix(e.Path, "/console/tty") && v == "":
 				c.Write(ctx, e.Path, "/dev/pts/9")
 			case strings.Contains(e.Path, "/backend/") && strings.HasSuffix(e.Path, "/state") && v == "1":
+				if ours {
+					w.kern.AddLink(vif)
+				}
 				c.Write(ctx, e.Path, "2")
 			case strings.Contains(e.Path, "/backend/") && strings.HasSuffix(e.Path, "/state") && v == "5":
+				if ours {
+					w.kern.RemoveLink(vif)
+				}
 				c.Write(ctx, e.Path, "6")
-				c.Rm(ctx, strings.TrimSuffix(e.Path, "/state")) // the backend domain's own toolstack does
+				if !strings.HasPrefix(e.Path, "/local/domain/0/") {
+					c.Rm(ctx, strings.TrimSuffix(e.Path, "/state")) // the backend domain's own toolstack does
+				}
 			}
 		}
 	}()
 	w.Cleanup(func() { watch.Close() })
+}
+
+// dropLinks removes the interfaces whose devices are gone from xenstore, as netback
+// does.
+func (w *world) dropLinks(ctx context.Context, c *xenstore.Client) {
+	for _, name := range w.kern.LinkNames() {
+		if id, ok := strings.CutPrefix(name, "vif"); ok {
+			there, err := c.Exists(ctx, "/local/domain/0/backend/vif/"+strings.Replace(id, ".", "/", 1))
+			if err == nil && !there {
+				w.kern.RemoveLink(name)
+			}
+		}
+	}
+}
+
+// fullSpec is spec's guest with, besides, a disk in a file, an interface on a
+// bridge of ours and, if wanted, a disk that its QEMU serves.
+func (w *world) fullSpec(t config.DomainType, qemu bool) *config.Spec {
+	w.Helper()
+	s := w.spec(t)
+	s.Disks = append(s.Disks, config.Disk{Path: config.Some(w.image("disk.img")), VDev: config.Some("xvdb"), Format: config.FormatRaw, ReadWrite: 1})
+	s.NICs = append(s.NICs, config.NIC{Bridge: config.Some("xenbr0")})
+	if qemu {
+		w.useQEMU(s)
+	}
+	return s
+}
+
+// image makes a disk image.
+func (w *world) image(name string) string {
+	w.Helper()
+	path := filepath.Join(w.dir, name)
+	if err := os.WriteFile(path, make([]byte, 4096), 0o600); err != nil {
+		w.Fatal(err)
+	}
+	return path
 }
 
 // spec is a guest with a disk and an interface, both served by backendDom.
@@ -138,13 +233,44 @@ func (w *world) nothingLeft() {
 	if diff := gocmp.Diff(w.nodes, w.srv.Paths()); diff != "" {
 		w.Errorf("xenstore (-before +after):\n%s", diff)
 	}
-	files, err := os.ReadDir(w.dir)
-	if err != nil {
-		w.Fatal(err)
+	for id := range abi.DomID(1 << 8) {
+		if n := w.xen.Mappings(id); n > 0 {
+			w.Errorf("%d mappings of domain %d are left", n, id)
+		}
 	}
-	for _, f := range files {
-		if !slices.Contains([]string{"kernel", "domid-history", "own", "xl"}, f.Name()) {
-			w.Errorf("file %s is left", f.Name())
+	if n := w.dom0Ports(); n != w.ports {
+		w.Errorf("domain 0 has %d ports, %d before", n, w.ports)
+	}
+	w.nothingLeftOnHost()
+}
+
+// nothingLeftOnHost looks at what the kernel of domain 0 holds.
+func (w *world) nothingLeftOnHost() {
+	w.Helper()
+	if loops := w.kern.Loops(); len(loops) > 0 {
+		w.Errorf("loop devices %v are left", loops)
+	}
+	if links := w.kern.LinkNames(); !slices.Equal(links, []string{"xenbr0"}) {
+		w.Errorf("interfaces are %v", links)
+	}
+	mine := []string{"kernel", "domid-history", "xl", "disk.img", "spare.img", "disk.qcow2", "xenstore"}
+	err := filepath.WalkDir(w.dir, func(path string, f fs.DirEntry, err error) error {
+		if err == nil && !f.IsDir() && filepath.Dir(path) != filepath.Join(w.dir, "log") && !slices.Contains(mine, f.Name()) {
+			w.Errorf("file %s is left", strings.TrimPrefix(path, w.dir))
+		}
+		return err
+	})
+	if err != nil {
+		w.Error(err)
+	}
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		left := w.models()
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			w.Errorf("processes %v are left", left)
+			return
 		}
 	}
 }
