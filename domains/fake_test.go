@@ -115,7 +115,7 @@ func (w *world) process() (m *Manager, exit func()) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	m.devices.Timeouts.Attach, m.devices.Timeouts.Detach = time.Second, 300*time.Millisecond
+	m.devices.Timeouts.Attach, m.devices.Timeouts.Detach = time.Second, time.Second
 	return m, func() {
 		m.Close()
 		store.Close()
@@ -151,7 +151,12 @@ func (w *world) drive(c *xenstore.Client) {
 				if ours {
 					w.kern.AddLink(vif)
 				}
-				c.Write(ctx, e.Path, "2")
+				c.Update(ctx, func(tx *xenstore.Tx) error { // it may be asked to close meanwhile
+					if v, err := tx.Read(ctx, e.Path); err != nil || v != "1" {
+						return err
+					}
+					return tx.Write(ctx, e.Path, "2")
+				})
 			case strings.Contains(e.Path, "/backend/") && strings.HasSuffix(e.Path, "/state") && v == "5":
 				if ours {
 					w.kern.RemoveLink(vif)

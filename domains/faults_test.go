@@ -62,7 +62,7 @@ func (w *walk) nic() *config.NIC {
 var operations = []operation{
 	{name: "create", begin: func(*walk) abi.DomID { return 0 },
 		do: func(ctx context.Context, m *Manager, w *walk, _ abi.DomID) error {
-			_, err := m.Create(ctx, w.fullSpec(w.kind, w.kind == config.TypePVH), CreateOptions{})
+			_, err := m.Create(ctx, w.fullSpec(w.kind, false), CreateOptions{})
 			return err
 		},
 		after: func(w *walk, _ abi.DomID) {
@@ -117,7 +117,7 @@ func TestFaultWalk(t *testing.T) {
 			})
 		}
 	}
-	if !t.Failed() && len(rows) == len(operations)*len(kinds) {
+	if fullWalk() && !t.Failed() && len(rows) == len(operations)*len(kinds) {
 		checkTable(t, "../docs/faults.md", rows)
 	}
 }
@@ -125,7 +125,11 @@ func TestFaultWalk(t *testing.T) {
 // through refuses each request of each class and returns how many there were.
 func (w *walk) through(o *operation) (n [classes]int) {
 	for c := range classes {
-		for n[c] = 1; !w.Failed() && w.refuse(o, c, n[c]); n[c]++ {
+		stride := 1
+		if !fullWalk() {
+			stride = 11
+		}
+		for n[c] = 1; !w.Failed() && w.refuse(o, c, n[c]); n[c] += stride {
 		}
 		n[c]--
 	}

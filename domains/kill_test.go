@@ -52,13 +52,17 @@ func (w *world) clean(complete bool) {
 // forgetIDs has ids rest no longer.
 func (w *world) forgetIDs() { os.Remove(filepath.Join(w.dir, "domid-history")) }
 
+// fullWalk says that there is time for everything, which takes minutes: for each
+// step of collections, for guests with a QEMU, for each request of a FaultWalk.
+func fullWalk() bool { return *update || os.Getenv("GOXL_WALK") == "full" }
+
 // everyKind runs a test on a world for each kind of guest. A guest with a QEMU
 // takes ten times as long, so only one kind has it.
 func everyKind(t *testing.T, f func(w *world, spec func() *config.Spec)) {
 	for _, kind := range kinds {
 		t.Run(kind.String(), func(t *testing.T) {
 			w := newWorld(t, xentest.Config{})
-			f(w, func() *config.Spec { return w.fullSpec(kind, kind == config.TypePVH && !testing.Short()) })
+			f(w, func() *config.Spec { return w.fullSpec(kind, kind == config.TypePVH && fullWalk()) })
 			w.nothingLeft()
 		})
 	}
@@ -101,7 +105,7 @@ func TestKilledCollection(t *testing.T) {
 		w.forgetIDs()
 		const places = 3
 		stride := 1
-		if testing.Short() {
+		if !fullWalk() {
 			stride = 7
 		}
 		whole, runs := total[hypercalls]+total[requests]+total[systemCalls], 0
