@@ -47,7 +47,7 @@ const backendDom = 5
 
 // sleepyDom is a backend domain whose drivers do nothing by themselves. A test that
 // needs it adds it.
-const sleepyDom = 6
+const sleepyDom = 600
 
 func newWorld(t *testing.T, cfg xentest.Config) *world {
 	t.Helper()
