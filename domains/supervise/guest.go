@@ -54,13 +54,17 @@ func (g *guest) handle(ctx context.Context, e domains.Event) fate {
 	return keep
 }
 
-// ended follows the end of the guest.
+// ended follows the end of the guest. One that is suspended may be resumed: after
+// a checkpoint, or a migration that failed. The genuine tool before 4.20 lets go of
+// it all the same, so that nobody follows its real end; we do not. When it was saved
+// or has moved, it is destroyed here, and that lets go.
 func (g *guest) ended(ctx context.Context, why domains.Reason) fate {
 	if why == domains.Suspend {
 		g.logf("Domain has suspended.")
-		if g.Manager.Xen().Version().AtLeast(4, 20) {
-			return keep // it may be resumed
-		}
+		return keep
+	}
+	if name, err := g.Manager.Name(ctx, g.rec.ID); err == nil && strings.HasSuffix(name, awaySuffix) {
+		g.logf("Domain %d is what was left of a migration: it is the operator's.", g.rec.ID)
 		return g.exit()
 	}
 	spec := g.config(ctx)
@@ -90,6 +94,9 @@ func (g *guest) ended(ctx context.Context, why domains.Reason) fate {
 	g.destroy(ctx)
 	return g.exit()
 }
+
+// awaySuffix marks a guest that another host has the right to run.
+const awaySuffix = "--migratedaway"
 
 func (g *guest) exit() fate {
 	g.logf("Done. Exiting now")

@@ -81,7 +81,6 @@ func TestActions(t *testing.T) {
 		{"soft reset of a PVH guest", func(s *config.Spec) { s.OnSoftReset = config.ActionSoftReset }, domains.SoftReset,
 			[]string{"is soft-reset", "Done. Rebooting now", "needs an HVM guest"}, 0},
 		{"unknown reason", func(*config.Spec) {}, 9, []string{"Unknown shutdown reason code 9. Destroying domain.", "Action for shutdown reason code 9 is destroy"}, 0},
-		{"suspended", func(*config.Spec) {}, domains.Suspend, []string{"Domain has suspended.\nDone. Exiting now"}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, release417)
@@ -150,10 +149,9 @@ func TestCoreDump(t *testing.T) {
 	}
 }
 
-// From 4.20 on a suspended guest is still looked after: it may be resumed.
-func TestSuspendSince420(t *testing.T) {
-	v, _ := abi.Release(4, 20)
-	w := newWorld(t, v)
+// A suspended guest may be resumed and is looked after until it is destroyed.
+func TestSuspended(t *testing.T) {
+	w := newWorld(t, release417)
 	id := w.create(w.spec())
 	w.end(id, domains.Suspend)
 	w.awaitLog("Domain has suspended.")
@@ -165,6 +163,23 @@ func TestSuspendSince420(t *testing.T) {
 		t.Error(err)
 	}
 	w.awaitLog(fmt.Sprintf("Domain %d has been destroyed.", id))
+}
+
+// What is left of a guest that has moved is not ours to end or to start again.
+func TestMigratedAway(t *testing.T) {
+	w := newWorld(t, release417)
+	id := w.create(w.spec())
+	if err := w.m.Rename(t.Context(), id, "guest--migratedaway"); err != nil {
+		t.Fatal(err)
+	}
+	w.end(id, domains.Reboot)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+	w.awaitLog("it is the operator's")
+	if ids := w.xen.IDs(); len(ids) != 1 {
+		t.Errorf("domains %v, want the one that was", ids)
+	}
 }
 
 // rename-restart keeps the old domain beside the new guest.
