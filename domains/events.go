@@ -42,7 +42,8 @@ type Watch struct {
 
 type lifeState struct {
 	uuid     abi.UUID
-	shutdown bool // reported
+	shutdown bool   // reported
+	reason   Reason // that was
 }
 
 // Watch begins to follow the named domains, or all that there are and will be.
@@ -169,10 +170,11 @@ func (w *Watch) look(ctx context.Context, first bool) error {
 		}
 		s.uuid = d.UUID
 		alive[d.ID] = true
-		if d.Shutdown && !s.shutdown {
+		// A guest that was suspended may be resumed, which nobody tells us, and end.
+		if d.Shutdown && (!s.shutdown || s.reason != d.Reason) {
 			w.send(ctx, Event{Kind: ShutDown, ID: d.ID, UUID: d.UUID, Reason: d.Reason})
 		}
-		s.shutdown = d.Shutdown // a resumed guest may shut down again
+		s.shutdown, s.reason = d.Shutdown, d.Reason
 	}
 	for id := range w.known {
 		if !alive[id] {

@@ -165,6 +165,22 @@ func TestSuspended(t *testing.T) {
 	w.awaitLog(fmt.Sprintf("Domain %d has been destroyed.", id))
 }
 
+// Nobody tells of a resume: the next end is an end all the same.
+func TestResumed(t *testing.T) {
+	w := newWorld(t, release417)
+	id := w.create(w.spec())
+	w.end(id, domains.Suspend)
+	w.awaitLog("Domain has suspended.")
+	if err := w.m.Resume(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	w.end(id, domains.Poweroff)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+	w.awaitLog("needs to be cleaned up")
+}
+
 // What is left of a guest that has moved is not ours to end or to start again.
 func TestMigratedAway(t *testing.T) {
 	w := newWorld(t, release417)
