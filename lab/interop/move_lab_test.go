@@ -1,0 +1,175 @@
+package interop
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"goxl/xenctrl/xentest"
+)
+
+// move is one way of moving a mini guest: by a file, or to the same host while it
+// runs; and who does which half.
+type move struct {
+	kind     string
+	live     bool
+	from, to tool
+}
+
+func (m move) String() string {
+	how := "saved and restored"
+	if m.live {
+		how = "migrated live"
+	}
+	return fmt.Sprintf("%s/%s from %s to %s", m.kind, how, m.from.name, m.to.name)
+}
+
+// moves returns the whole matrix where that is asked for, else a cover in which
+// every release has every kind, way and tool on either end.
+func moves(ours, genuine tool) []move {
+	var all []move
+	for _, kind := range []string{"pvh", "pv"} {
+		for _, live := range []bool{false, true} {
+			if live && kind == "pv" && !shadowPaging() {
+				continue
+			}
+			for _, from := range []tool{ours, genuine} {
+				for _, to := range []tool{ours, genuine} {
+					if from != genuine || to != genuine { // theirs to theirs is not our concern
+						all = append(all, move{kind, live, from, to})
+					}
+				}
+			}
+		}
+	}
+	if os.Getenv("GOXL_MATRIX") == "full" {
+		return all
+	}
+	var cover []move
+	for _, m := range all {
+		switch {
+		case m.kind == "pvh" && m.live && m.to == genuine,
+			m.kind == "pvh" && !m.live && m.from == genuine,
+			m.kind == "pv" && !m.live && (m.from == genuine) == (os.Getenv("GOXL_XEN") != "4.17"),
+			m.kind == "pv" && m.live && m.from != m.to:
+			cover = append(cover, m)
+		}
+	}
+	return cover
+}
+
+// shadowPaging reports whether Xen can note what a PV guest writes: Debian builds
+// the newer ones without what that needs.
+func shadowPaging() bool { return os.Getenv("GOXL_XEN") == "4.14" }
+
+// TestLabMove moves a guest that keeps changing a checksummed memory, in every way
+// between both tools, and has it check its memory where it arrives.
+func TestLabMove(t *testing.T) {
+	xentest.NeedXen(t)
+	ours, genuine := toolstacks(t)
+	for _, m := range moves(ours, genuine) {
+		t.Run(m.String(), func(t *testing.T) {
+			defer leftovers(t)()
+			g := newMini(t, m.kind, 64, 1, "mini.tick=10 mini.dirty=400", "")
+			t.Cleanup(func() { g.clear(t, genuine) })
+			g.start(t, ours)
+			old := g.id(t, genuine)
+			begin := time.Now()
+			if m.live {
+				m.from.must(t, "migrate", "-s", "", g.name, m.to.path+" migrate-receive")
+			} else {
+				file := filepath.Join(t.TempDir(), "saved")
+				m.from.must(t, "save", g.name, file)
+				g.waitGone(t, genuine)
+				m.to.must(t, "restore", file)
+			}
+			took := time.Since(begin)
+			if id := g.id(t, genuine); id == "" || id == old {
+				t.Fatalf("the guest was domain %s and is domain %q", old, id)
+			}
+			c := talkTo(t, g, genuine)
+			c.expect(t, "goxl-guest resumed\r")
+			gap := c.expect(t, `longest gap (\d+) ms`)[1]
+			pages := c.expect(t, `pattern: ok, (\d+) pages`)[1]
+			t.Logf("%s in %d ms, longest gap %s ms, %s pages whole", m, took.Milliseconds(), gap, pages)
+			c.say(t, "check") // it goes on, and so does its console
+			c.expect(t, `pattern: ok, \d+ pages`)
+			sameAnswers(t, g, ours, genuine)
+			ours.must(t, "shutdown", "-w", g.name)
+			g.waitGone(t, genuine)
+		})
+	}
+}
+
+// TestLabCheckpoint has ours save a guest that goes on where it is, and a save that
+// fails at any stage leave the guest running as it was.
+func TestLabCheckpoint(t *testing.T) {
+	xentest.NeedXen(t)
+	ours, genuine := toolstacks(t)
+	for _, kind := range []string{"pvh", "pv"} {
+		t.Run(kind, func(t *testing.T) {
+			defer leftovers(t)()
+			g := newMini(t, kind, 32, 1, "mini.tick=10", "")
+			t.Cleanup(func() { g.clear(t, genuine) })
+			c := g.start(t, ours)
+			runsOn := func() {
+				c.expect(t, "goxl-guest resumed in place")
+				c.expect(t, `pattern: ok, \d+ pages`)
+			}
+			file := filepath.Join(t.TempDir(), "saved")
+			ours.must(t, "save", "-c", g.name, file)
+			if _, err := os.Stat(file); err != nil {
+				t.Error(err)
+			}
+			runsOn()
+			for name, to := range map[string]string{"no room": filepath.Join(smallDisk(t), "saved"), "a full device": "/dev/full"} {
+				if r := ours.run(t, time.Minute, "save", g.name, to); r.code != 1 {
+					t.Errorf("%s: exit %d\n%s", name, r.code, r.stderr)
+				}
+			}
+			saveInto(t, ours, g, func(r *os.File, _ *os.Process) { r.Close() }) // the reader dies
+			runsOn()
+			saveInto(t, ours, g, func(_ *os.File, xl *os.Process) { xl.Signal(os.Interrupt) })
+			runsOn()
+			ours.must(t, "shutdown", "-w", g.name)
+			g.waitGone(t, genuine)
+		})
+	}
+}
+
+// saveInto saves the guest into a pipe, of which a part is read before disturb is
+// called, and checks that the save fails.
+func saveInto(t *testing.T, x tool, g *guest, disturb func(r *os.File, xl *os.Process)) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := exec.Command(x.path, "save", g.name, "/dev/fd/3")
+	cmd.ExtraFiles = []*os.File{w}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if _, err := io.CopyN(io.Discard, r, 4<<20); err != nil {
+		t.Fatal(err)
+	}
+	disturb(r, cmd.Process)
+	go io.Copy(io.Discard, r)
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("a save that was cut short ended with %v", err)
+	}
+}
+
+// smallDisk is a folder with room for a MiB.
+func smallDisk(t *testing.T) string {
+	dir := t.TempDir()
+	sh(t, "mount -t tmpfs -o size=1m small "+dir)
+	t.Cleanup(func() { exec.Command("umount", dir).Run() })
+	return dir
+}
