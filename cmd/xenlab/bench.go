@@ -30,6 +30,8 @@ type bench struct {
 	show    *progress
 	genuine string
 	rows    []*samples
+	weights []string // what stays behind for a crowd of guests
+	growth  []string // time of the last create of a crowd over that of the first
 }
 
 const oursXL = "/opt/goxl/bin/xl"
@@ -75,12 +77,20 @@ func runBench(c *cli.Context) error {
 			return err
 		}
 	}
+	for _, xl := range []string{oursXL, b.genuine} {
+		done := show.Step(fmt.Sprintf("%d guests by %s", crowd, xl), time.Minute)
+		err := b.scale(c.Context, xl)
+		done(err)
+		if err != nil {
+			return err
+		}
+	}
 	about, err := b.describe(c.Context)
 	if err != nil {
 		return err
 	}
 	show.Close()
-	text := "# Ours and the genuine xl, alternating in one lab run\n\n" + about + "\n" + table(b.rows)
+	text := "# Ours and the genuine xl, alternating in one lab run\n\n" + about + "\n" + table(b.rows) + b.crowdText()
 	fmt.Fprint(c.App.Writer, "\n"+text)
 	file := c.String("out")
 	if file == "" {
@@ -107,6 +117,11 @@ func (b *bench) round(ctx context.Context, i, n int) (err error) {
 				if err := b.life(ctx, xl, kind, state); err != nil {
 					return err
 				}
+			}
+		}
+		for _, xl := range programs {
+			if err := b.moves(ctx, xl, kind); err != nil {
+				return err
 			}
 		}
 	}

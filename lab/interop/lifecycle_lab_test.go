@@ -23,7 +23,7 @@ func TestLabLifecycle(t *testing.T) {
 			defer leftovers(t)()
 			g := newGuest(t, "iop-"+l.kind, l.kind)
 			t.Cleanup(func() { g.clear(t, genuine) })
-			live(t, g, l, genuine)
+			live(t, g, l)
 		})
 	}
 }
@@ -71,7 +71,7 @@ const (
 func short() bool { return os.Getenv("GOXL_XEN") != "4.17" && os.Getenv("GOXL_MATRIX") != "full" }
 
 // live is the life of a guest, from create to shutdown.
-func live(t *testing.T, g *guest, l life, genuine tool) {
+func live(t *testing.T, g *guest, l life) {
 	maker, driver := l.maker, l.driver
 	for _, s := range []step{
 		{"create", vital, func(t *testing.T) { maker.must(t, "create", g.cfg) }},
@@ -85,8 +85,8 @@ func live(t *testing.T, g *guest, l life, genuine tool) {
 		{"mem-set", plain, func(t *testing.T) { memory(t, g, driver) }},
 		{"sysrq", plain, func(t *testing.T) { driver.must(t, "sysrq", g.name, "h") }},
 		{"reboot", long, func(t *testing.T) { reboot(t, g, driver) }},
-		{"save, restore by the genuine xl", long, func(t *testing.T) { saveAndRestore(t, g, genuine) }},
-		{"live migration by the genuine xl", long, func(t *testing.T) { migrate(t, g, l, genuine) }},
+		{"save, restore", long, func(t *testing.T) { saveAndRestore(t, g, driver) }},
+		{"live migration", long, func(t *testing.T) { migrate(t, g, driver) }},
 		{"list after moving", long, func(t *testing.T) { sameAnswers(t, g, maker, driver) }},
 		{"shutdown", vital, func(t *testing.T) {
 			driver.must(t, "shutdown", "-w", g.name)
@@ -211,29 +211,27 @@ func reboot(t *testing.T, g *guest, x tool) {
 	g.waitReady(t, x)
 }
 
-// saveAndRestore has the genuine tool move the guest to a file and back.
-func saveAndRestore(t *testing.T, g *guest, genuine tool) {
+// saveAndRestore moves the guest to a file and back.
+func saveAndRestore(t *testing.T, g *guest, x tool) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "saved")
-	genuine.must(t, "save", g.name, file)
-	genuine.must(t, "restore", file)
+	x.must(t, "save", g.name, file)
+	x.must(t, "restore", file)
 	os.Remove(file)
 }
 
-// migrate has the genuine tool move the running guest to the same host.
-func migrate(t *testing.T, g *guest, l life, genuine tool) {
+// migrate moves the running guest to the same host. Between the tools the mini
+// guest is moved: see TestLabMove.
+func migrate(t *testing.T, g *guest, x tool) {
 	t.Helper()
-	if os.Getenv("GOXL_MATRIX") != "full" && l.driver != genuine {
-		t.Skip("takes minutes under emulation: once in a cover of the matrix")
-	}
-	if g.kind == "pv" && os.Getenv("GOXL_XEN") != "4.14" {
+	if g.kind == "pv" && !shadowPaging() {
 		t.Skip("Debian builds this Xen without the shadow paging that a PV guest's log-dirty mode needs")
 	}
-	r := genuine.run(t, 8*time.Minute, "migrate", "-s", "", g.name, genuine.path+" migrate-receive")
+	r := x.run(t, 8*time.Minute, "migrate", "-s", "", g.name, x.path+" migrate-receive")
 	if r.code != 0 {
 		t.Fatalf("migrate: exit %d\n%s", r.code, r.stderr)
 	}
-	eventually(t, time.Minute, "the migrated guest", func() bool { return g.id(t, genuine) != "" })
+	eventually(t, time.Minute, "the migrated guest", func() bool { return g.id(t, x) != "" })
 }
 
 // TestLabDestroy ends a running guest with the other tool.
