@@ -42,11 +42,13 @@ func (m *Manager) Suspend(ctx context.Context, id abi.DomID) error {
 	}
 	defer life.Close()
 	if err := m.Shutdown(ctx, id, AskSuspend); err != nil {
-		if errors.Is(err, NoAck) || errors.Is(err, Interrupted) {
-			err = m.withdraw(ctx, id, err)
+		if !errors.Is(err, NoAck) && !errors.Is(err, Interrupted) {
+			return err
 		}
-		return err
-	}
+		if back, failed := m.withdraw(ctx, id); back || failed != nil {
+			return errors.Join(err, failed)
+		}
+	} // otherwise it acknowledged just now, and will suspend
 	if err := m.awaitSuspend(context.WithoutCancel(ctx), op, id, life); err != nil {
 		return err
 	}
@@ -89,20 +91,23 @@ func suspended(op string, d Domain) error {
 }
 
 // withdraw takes back a suspend request that was not acknowledged, so that the
-// guest does not act on it much later. When the guest acknowledges meanwhile, the
-// request stands.
-func (m *Manager) withdraw(ctx context.Context, id abi.DomID, cause error) error {
+// guest does not act on it much later. It reports false when the guest has
+// acknowledged meanwhile: then the request stands.
+func (m *Manager) withdraw(ctx context.Context, id abi.DomID) (back bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	path := domainPath(id) + "/control/shutdown"
-	err := m.store.Update(ctx, func(tx *xenstore.Tx) error {
+	err = m.store.Update(ctx, func(tx *xenstore.Tx) error {
 		v, ok, err := readNode(ctx, tx, path)
-		if err != nil || !ok || v != string(AskSuspend) {
+		if back = ok && v == string(AskSuspend); !back || err != nil {
 			return err
 		}
 		return tx.Write(ctx, path, "")
 	})
-	return errors.Join(cause, err)
+	if err != nil {
+		return false, fail(Store, id, "take back the request to suspend", err)
+	}
+	return back, nil
 }
 
 // Registers in a struct vcpu_guest_context of a 64-bit vcpu. Source:
