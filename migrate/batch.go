@@ -23,7 +23,10 @@ type batch struct {
 	frames []abi.GFN // those to be mapped
 	parts  [][]byte
 	tables []byte // copies of page tables
+	gone   []abi.PFN
 
+	// told are the pages that the receiver has heard of; nil when nobody keeps count.
+	told pageSet
 	// later takes pages that could not be sent now; nil when the guest does not
 	// run and every page must be sent.
 	later func(abi.PFN)
@@ -45,7 +48,7 @@ func (b *batch) send(ctx context.Context, s *sender) error {
 		return err
 	}
 	if len(b.frames) == 0 {
-		return s.w.WritePages(b.pfns, b.types)
+		return b.put(s)
 	}
 	m, failed, err := s.m.Xen().MapForeignSome(s.id, b.frames, xenctrl.ProtRead)
 	if err != nil {
@@ -55,51 +58,53 @@ func (b *batch) send(ctx context.Context, s *sender) error {
 	return errors.Join(err, m.Close())
 }
 
-// sort asks Xen what the pages are and leaves those that are there, with their
-// types; frames are those that have a content.
+// sort asks Xen what the pages are and leaves those of which something is to be
+// said, with their types; frames are those that have a content.
 func (b *batch) sort(s *sender) error {
 	there := b.pfns[:0]
-	b.words, b.types, b.frames = b.words[:0], b.types[:0], b.frames[:0]
+	b.words, b.types, b.frames, b.gone = b.words[:0], b.types[:0], b.frames[:0], b.gone[:0]
 	for _, p := range b.pfns {
 		if f, ok := s.guest.frame(p); ok {
 			there, b.words = append(there, p), append(b.words, uint64(f))
 			b.frames = append(b.frames, f)
 		} else {
-			b.postpone(p)
+			b.absent(p)
 		}
-	}
-	b.pfns = there
-	if len(there) == 0 {
-		return nil
 	}
 	if err := s.m.Xen().PageTypes(s.id, b.words); err != nil {
 		return err
 	}
 	all := b.frames
 	b.frames = b.frames[:0]
-	kept := b.pfns[:0]
-	for i, p := range b.pfns {
+	kept := there[:0]
+	for i, p := range there {
 		t := stream.PageType(b.words[i] & abi.FrameTypeMask >> 28)
 		switch {
 		case !t.Valid():
 			return fmt.Errorf("page %#x: Xen reports the unknown type %#x", uint64(p), uint8(t))
 		case t == stream.PageNone:
-			b.postpone(p)
+			b.absent(p)
 			continue
 		case t.HasData():
 			b.frames = append(b.frames, all[i])
 		}
 		kept, b.types = append(kept, p), append(b.types, t)
 	}
+	for _, p := range b.gone {
+		kept, b.types = append(kept, p), append(b.types, stream.PageNone)
+	}
 	b.pfns = kept
 	return nil
 }
 
-// postpone sends a page later that is not there now. Of a guest that does not run
-// it is not there at all, and nothing has to be said about it.
-func (b *batch) postpone(p abi.PFN) {
-	if b.later != nil {
+// absent puts off a page that is not there now. Of a guest that does not run it is
+// not there at all, which has to be said when the receiver has heard of it.
+func (b *batch) absent(p abi.PFN) {
+	switch {
+	case b.later != nil:
 		b.later(p)
+	case b.told.has(p):
+		b.gone = append(b.gone, p)
 	}
 }
 
@@ -145,7 +150,17 @@ func (b *batch) write(s *sender, mem []byte, failed []error) error {
 	if len(pfns) == 0 {
 		return nil
 	}
-	return s.w.WritePages(pfns, types, b.parts...)
+	return b.put(s, b.parts...)
+}
+
+// put writes the record.
+func (b *batch) put(s *sender, parts ...[]byte) error {
+	for i, p := range b.pfns {
+		if b.types[i] != stream.PageNone {
+			b.told.add(p)
+		}
+	}
+	return s.w.WritePages(b.pfns, b.types, parts...)
 }
 
 // scratch is room for one more copy of a page, which stays until the next batch.

@@ -2,35 +2,14 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/bits"
+	"time"
 
+	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
 )
-
-// Live says how a guest is moved while it runs. The zero value is the genuine
-// tools' policy.
-type Live struct {
-	// MaxRounds is after how many rounds the guest is suspended at the latest;
-	// 0: 5, as the genuine tools.
-	MaxRounds int
-	// FewPages is how few dirty pages are worth suspending for at once; 0: 50.
-	FewPages abi.Pages
-}
-
-func (l *Live) rounds() int {
-	if l.MaxRounds > 0 {
-		return l.MaxRounds
-	}
-	return 5
-}
-
-func (l *Live) few() abi.Pages {
-	if l.FewPages > 0 {
-		return l.FewPages
-	}
-	return 50
-}
 
 // memory writes the guest's pages and suspends it on the way.
 func (s *sender) memory(ctx context.Context) error {
@@ -45,33 +24,30 @@ func (s *sender) memory(ctx context.Context) error {
 }
 
 // precopy sends all pages while the guest runs, then those that it wrote
-// meanwhile, until few are left or there is no use in it; then the rest while it
-// is suspended.
-func (s *sender) precopy(ctx context.Context, dirty pageSet) error {
-	xen := s.m.Xen()
+// meanwhile, for as long as that is of use; then the rest while it is suspended.
+// Xen starts a new record of what is written with each reading of the old one, so
+// a page is in the last reading, or was written by the guest after it, or both.
+func (s *sender) precopy(ctx context.Context, dirty pageSet) (err error) {
 	if err := s.logDirty(); err != nil {
 		return err
 	}
-	defer xen.DisableLogDirty(s.id) // of a guest that is gone there is nothing to disable
-	late := newSet(abi.Pages(len(dirty) * 8))
-	s.sent.later = late.add
-	for ; ; s.round++ {
-		if err := s.sendAll(ctx, dirty); err != nil {
-			return err
-		}
-		stats, err := xen.CleanDirty(s.id, dirty, false)
+	defer func() { err = s.endLogDirty(err) }()
+	late := newSet(dirty.room())
+	s.sent.later, s.sent.told = late.add, newSet(dirty.room())
+	for done := []round(nil); ; s.round++ {
+		r, err := s.sendRound(ctx, dirty)
 		if err != nil {
 			return err
 		}
-		if abi.Pages(stats.Dirty) < s.opts.Live.few() || s.round+1 >= s.opts.Live.rounds() {
+		if done = append(done, r); s.opts.Live.enough(done) {
 			break
 		}
 	}
 	if err := s.suspend(ctx); err != nil {
 		return err
 	}
-	last := newSet(abi.Pages(len(dirty) * 8))
-	if _, err := xen.CleanDirty(s.id, last, true); err != nil {
+	last := newSet(dirty.room())
+	if err := s.readDirty(last, true); err != nil {
 		return err
 	}
 	last.or(dirty) // what the last round found
@@ -79,6 +55,31 @@ func (s *sender) precopy(ctx context.Context, dirty pageSet) error {
 	s.sent.later = nil
 	s.round++
 	return s.sendAll(ctx, last)
+}
+
+// sendRound sends the pages of a set and replaces it by those that the guest wrote
+// since it was read.
+func (s *sender) sendRound(ctx context.Context, dirty pageSet) (round, error) {
+	r := round{sent: dirty.len()}
+	begin := time.Now()
+	if err := s.sendAll(ctx, dirty); err != nil {
+		return r, err
+	}
+	r.took = time.Since(begin)
+	if err := s.readDirty(dirty, false); err != nil {
+		return r, err
+	}
+	r.dirty = dirty.len()
+	return r, s.guest.check()
+}
+
+// readDirty replaces a set by what the guest wrote since the last reading.
+func (s *sender) readDirty(set pageSet, final bool) error {
+	stats, err := s.m.Xen().CleanDirty(s.id, set, final)
+	if err == nil && abi.Pages(stats.Pages) < s.guest.pages() {
+		return fmt.Errorf("Xen told of %d pages what the guest wrote, and there are %d", stats.Pages, s.guest.pages())
+	}
+	return err
 }
 
 // logDirty has Xen note what the guest writes. Something may have left it on.
@@ -92,6 +93,15 @@ func (s *sender) logDirty() error {
 		return nil
 	}
 	return fmt.Errorf("this Xen cannot note what the guest writes, so the guest cannot be moved while it runs: %w", first)
+}
+
+// endLogDirty ends that: a guest of which writes are noted is slow. It joins err.
+func (s *sender) endLogDirty(err error) error {
+	off := s.m.Xen().DisableLogDirty(s.id)
+	if off == nil || err == nil || errors.Is(off, xenctrl.ErrNoDomain) {
+		return err // of a guest that was sent nobody minds, and the next migration ends it first
+	}
+	return errors.Join(err, fmt.Errorf("the guest stays slow, Xen goes on to note what it writes: %w", off))
 }
 
 // sendAll sends the pages of a set.
@@ -121,6 +131,9 @@ func (s *sender) report(done, total abi.Pages) {
 // pageSet is a set of pages, a bit each from page 0 on, as Xen's dirty bitmap.
 type pageSet []byte
 
+// room is how many pages may be in the set.
+func (s pageSet) room() abi.Pages { return abi.Pages(len(s)) * 8 }
+
 // newSet is an empty set of n pages, rounded up to whole words.
 func newSet(n abi.Pages) pageSet { return make(pageSet, (n+63)/64*8) }
 
@@ -140,6 +153,11 @@ func (s pageSet) add(p abi.PFN) {
 	if i := p / 8; i < abi.PFN(len(s)) {
 		s[i] |= 1 << (p % 8)
 	}
+}
+
+func (s pageSet) has(p abi.PFN) bool {
+	i := p / 8
+	return i < abi.PFN(len(s)) && s[i]>>(p%8)&1 != 0
 }
 
 func (s pageSet) or(t pageSet) {

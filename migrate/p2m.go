@@ -15,8 +15,8 @@ func (g *pvGuest) findP2M(owned abi.Pages) error {
 		return err
 	}
 	n := le.Uint64(s[sharedMaxPFN:])
-	if n == 0 || n > 1<<32 {
-		return fmt.Errorf("it has %#x entries by the shared info: does the guest run a kernel that can be saved?", n)
+	if n == 0 || n > mostPages {
+		return fmt.Errorf("it has %#x entries by the shared info, 1 to %#x can be saved: does the guest run a kernel that can?", n, uint64(mostPages))
 	}
 	if leaves := (n + perPage - 1) / perPage; leaves > uint64(owned) {
 		return fmt.Errorf("its %d entries need %d pages, and the guest has %d in all", n, leaves, owned)
@@ -32,12 +32,15 @@ func (g *pvGuest) findP2M(owned abi.Pages) error {
 		return err
 	}
 	g.trim()
-	g.p2m, err = g.xen.MapForeign(g.id, g.leaves, xenctrl.ProtRead)
-	return err
+	if g.p2m, err = g.xen.MapForeign(g.id, g.leaves, xenctrl.ProtRead); err != nil {
+		return err
+	}
+	return g.check()
 }
 
-// checkP2M fails when the guest has put its table elsewhere since.
-func (g *pvGuest) checkP2M() error {
+// check fails when the guest has put its table elsewhere since it was found. Only
+// one that maps it at addresses of its own says so.
+func (g *pvGuest) check() error {
 	var now uint64
 	if err := g.shared.With(func(b []byte) error { now = le.Uint64(b[sharedP2MGen:]); return nil }); err != nil {
 		return err

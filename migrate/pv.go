@@ -52,8 +52,12 @@ func openPV(xen *xenctrl.Handle, id abi.DomID) (_ *pvGuest, err error) {
 			err = errors.Join(err, g.close())
 		}
 	}()
-	if bits, err := xen.AddressSize(id); err != nil || bits != 64 {
-		return nil, errors.Join(err, fmt.Errorf("a PV guest of %d bits: %w", bits, errors.ErrUnsupported))
+	bits, err := xen.AddressSize(id)
+	if err != nil {
+		return nil, err
+	}
+	if bits != 64 {
+		return nil, fmt.Errorf("a PV guest of %d bits: %w", bits, errors.ErrUnsupported)
 	}
 	info, err := xen.DomainInfo(id)
 	if err != nil {

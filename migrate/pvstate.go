@@ -25,9 +25,6 @@ const (
 )
 
 func (g *pvGuest) state(w *stream.Writer) error {
-	if err := g.checkP2M(); err != nil {
-		return err
-	}
 	s := new(stream.SharedInfo)
 	if err := g.shared.With(func(b []byte) error { copy(s[:], b); return nil }); err != nil {
 		return err

@@ -37,7 +37,7 @@ type Progress struct {
 // memory and its state, in the format of the genuine tools. It returns with the
 // guest suspended and complete on both sides; the caller destroys it, or lets it
 // go on with Resume. On an error the guest runs on as before, unless the error
-// says that it died. It blocks as long as w does; ctx ends it between pieces.
+// says that it died or is ErrNotResumed. It blocks as long as w does; ctx ends it between pieces.
 //
 // Since Xen 4.14. A guest with vnuma=, a 32-bit PV guest and an HVM guest are
 // refused: errors.ErrUnsupported.
@@ -49,7 +49,7 @@ func Save(ctx context.Context, m *domains.Manager, id abi.DomID, w io.Writer, o 
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.run(ctx); err != nil {
-		return fmt.Errorf("%s: %w", op, errors.Join(err, s.giveUp(ctx)))
+		return fmt.Errorf("%s: %w", op, s.giveUp(ctx, err))
 	}
 	return nil
 }
@@ -81,6 +81,9 @@ type guest interface {
 	// outgoing returns what is sent of a page of type t, in scratch unless it is
 	// page itself. errInFlux: try again later, the guest is changing it.
 	outgoing(t stream.PageType, page, scratch []byte) ([]byte, error)
+	// check fails when the guest has put somewhere else what was found of it in the
+	// beginning. It runs, or not.
+	check() error
 	// state is what stands after the memory.
 	state(w *stream.Writer) error
 	close() error
@@ -134,22 +137,34 @@ func (s *sender) run(ctx context.Context) error {
 	return nil
 }
 
-// giveUp lets the guest run on after a failure.
-func (s *sender) giveUp(ctx context.Context) error {
+// ErrNotResumed is a guest that was suspended, and could not be resumed after a
+// failure.
+var ErrNotResumed = errors.New("the guest is suspended and could not be resumed")
+
+// giveUp lets the guest run on after a failure, which it joins with its own.
+func (s *sender) giveUp(ctx context.Context, cause error) error {
 	if !s.suspended {
-		return nil
+		return cause
 	}
 	s.suspended = false
-	return s.m.Resume(context.WithoutCancel(ctx), s.id)
+	if err := s.m.Resume(context.WithoutCancel(ctx), s.id); err != nil {
+		return errors.Join(cause, fmt.Errorf("%w: %w", ErrNotResumed, err))
+	}
+	return cause
 }
 
-// suspend stops the guest.
+// suspend stops the guest. One that is suspended already is so for somebody else
+// and will stay so.
 func (s *sender) suspend(ctx context.Context) error {
+	d, err := s.m.Info(ctx, s.id)
+	if err != nil {
+		return err
+	}
 	if err := s.m.Suspend(ctx, s.id); err != nil {
 		return err
 	}
-	s.suspended = true
-	return nil
+	s.suspended = !d.Shutdown
+	return s.guest.check()
 }
 
 // headers writes what stands before the memory.

@@ -116,6 +116,10 @@ func (s *scanner) longName(text string) (letter byte, arg string, err error) {
 	return o.letter, value, nil
 }
 
+// ownLetter is the first letter of options that the genuine xl lacks. They match
+// by their full name only, so that they make no short form of its own ambiguous.
+const ownLetter = 0xc0
+
 // long finds the option called name or, when there is none, the only one that
 // starts with it; names that mean the same are no contradiction.
 func (t *optionTable) long(name string) (found longOption, ok bool) {
@@ -128,7 +132,7 @@ func (t *optionTable) long(name string) (found longOption, ok bool) {
 		switch {
 		case o.name == name:
 			return o, true
-		case !strings.HasPrefix(o.name, name):
+		case o.letter >= ownLetter || !strings.HasPrefix(o.name, name):
 		case !ok:
 			found, ok = o, true
 		case o.arg != found.arg || o.letter != found.letter:

@@ -100,6 +100,16 @@ func TestSameMeaningIsNotAmbiguous(t *testing.T) {
 	}
 }
 
+func TestOwnOptionsByFullNameOnly(t *testing.T) {
+	table := optionTable{"", []longOption{{"max", false, 'a'}, {"maximum", true, ownLetter}}}
+	for args, want := range map[string]string{"--maximum=1": "À=1", "--max": "a", "--ma": "a", "--maxi": ""} {
+		opts, _, err := scan(&table, []string{args})
+		if got := strings.Join(opts, " "); got != want && !(want == "" && err != nil) {
+			t.Errorf("%s = %q, %v; want %q", args, got, err, want)
+		}
+	}
+}
+
 // TestScannerRoundTrip writes options in one of the ways they can be written
 // and reads them back.
 func TestScannerRoundTrip(t *testing.T) {

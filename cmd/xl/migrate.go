@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,22 +24,26 @@ type migrating struct {
 	paused    bool   // -p: leave it paused there
 	debug     bool   // --debug
 	keepID    bool   // -D
+	live      migrate.Live
 }
 
 // migrateCommand is "xl migrate [options] <Domain> <host>".
 func migrateCommand(a *app) *cli.Command {
 	o := &migrating{ssh: "ssh"}
 	return a.new("migrate", body{
-		table: optionTable{"FC:s:epD", []longOption{{"debug", false, debugLetter}, {"live", false, liveLetter}}},
-		min:   2,
-		opt:   o.option,
+		table: optionTable{"FC:s:epD", []longOption{
+			{"debug", false, debugLetter}, {"live", false, liveLetter},
+			{"max-downtime", true, downtimeLetter}, {"max-rounds", true, roundsLetter},
+		}},
+		min: 2,
+		opt: o.option,
 		run: func(ctx context.Context, args []string) error {
 			id, err := a.domain(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			send := migrate.SendOptions{Say: func(s string) { fmt.Fprintln(a.env.stderr, s) }}
-			send.KeepDomID, send.Live = o.keepID, &migrate.Live{}
+			send.KeepDomID, send.Live = o.keepID, &o.live
 			send.Progress = a.transferProgress()
 			if o.config != "" {
 				if send.Config, err = a.readOverride(o.config); err != nil {
@@ -61,6 +66,9 @@ func migrateCommand(a *app) *cli.Command {
 const (
 	debugLetter = 0x80 + iota
 	liveLetter
+
+	downtimeLetter = ownLetter + iota
+	roundsLetter
 )
 
 func (o *migrating) option(letter byte, arg string) error {
@@ -77,6 +85,18 @@ func (o *migrating) option(letter byte, arg string) error {
 		o.keepID = true
 	case debugLetter:
 		o.debug = true
+	case downtimeLetter:
+		ms, err := strconv.ParseUint(arg, 10, 31)
+		if err != nil || ms == 0 {
+			return saidf(err, "--max-downtime=%s: it takes a number of milliseconds, 1 or more", arg)
+		}
+		o.live.MaxDowntime = time.Duration(ms) * time.Millisecond
+	case roundsLetter:
+		n, err := strconv.ParseUint(arg, 10, 16)
+		if err != nil || n == 0 {
+			return saidf(err, "--max-rounds=%s: it takes a number of rounds, 1 or more", arg)
+		}
+		o.live.MaxRounds = int(n)
 	}
 	return nil // -F and --live are accepted and change nothing
 }

@@ -15,6 +15,12 @@ var ownOptions = []ownOption{
 	{"--json-errors", "Report each error as one JSON object on stderr"},
 }
 
+// ownCommandOptions are options of genuine commands that the genuine xl lacks.
+var ownCommandOptions = []ownOption{
+	{"migrate --max-downtime=MS", "Suspend the domain once the rest can be sent within MS milliseconds"},
+	{"migrate --max-rounds=N", "Suspend it after N rounds of sending at the latest"},
+}
+
 // ownVerb is a command that the genuine xl lacks, found by its full name only.
 // A verb without a description is for goxl itself and not listed.
 type ownVerb struct {
@@ -42,6 +48,9 @@ func ownHelp() string {
 	}
 	for _, o := range ownOptions {
 		fmt.Fprintf(&b, "  %-18s %s\n", o.name, o.desc)
+	}
+	for _, o := range ownCommandOptions {
+		fmt.Fprintf(&b, "  %s\n  %-18s %s\n", o.name, "", o.desc)
 	}
 	return b.String()
 }
