@@ -120,7 +120,7 @@ func (f *filler) populate(ctx context.Context, at []abi.PFN) error {
 }
 
 func (f *filler) populateSmall(ctx context.Context, at []abi.PFN) error {
-	at = unseen(at)
+	at = f.unseen(at)
 	if len(at) == 0 {
 		return nil
 	}
@@ -160,9 +160,9 @@ func (f *filler) present2M(p abi.PFN) bool {
 	return false
 }
 
-// unseen drops pages that stand in the list before. A list that only rises, as
-// those of every honest sender do, has none.
-func unseen(at []abi.PFN) []abi.PFN {
+// unseen drops pages that stand in the list before or have memory since it was
+// made. A list that only rises, as those of every honest sender do, has none.
+func (f *filler) unseen(at []abi.PFN) []abi.PFN {
 	rising := true
 	for i := 1; i < len(at); i++ {
 		rising = rising && at[i] > at[i-1]
@@ -173,7 +173,7 @@ func unseen(at []abi.PFN) []abi.PFN {
 	seen := make(map[abi.PFN]bool, len(at))
 	kept := at[:0]
 	for _, p := range at {
-		if !seen[p] {
+		if !seen[p] && !f.guest.present(p) {
 			seen[p] = true
 			kept = append(kept, p)
 		}

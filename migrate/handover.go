@@ -64,6 +64,9 @@ func Send(ctx context.Context, m *domains.Manager, id abi.DomID, c Channel, o Se
 		return NotBegun, err
 	}
 	if err := Save(ctx, m, id, c, o.SaveOptions); err != nil {
+		if errors.Is(err, ErrNotResumed) {
+			return NotResumed, err
+		}
 		return StayedHere, err
 	}
 	return s.handOver(context.WithoutCancel(ctx))
@@ -121,12 +124,16 @@ func (s *outgoing) takeBack(ctx context.Context, status byte) (Outcome, error) {
 
 // resume lets the guest run on here, for cause.
 func (s *outgoing) resume(ctx context.Context, cause error) (Outcome, error) {
-	err := errors.Join(s.rename(ctx, ""), s.m.Resume(ctx, s.id))
-	if err != nil {
-		return NotResumed, errors.Join(cause, err)
+	renamed := s.rename(ctx, "")
+	if err := s.m.Resume(ctx, s.id); err != nil {
+		// What failed may have been to tell xenstored, after the guest went on.
+		if d, lost := s.m.Info(ctx, s.id); lost != nil || d.Shutdown {
+			return NotResumed, errors.Join(cause, renamed, err)
+		}
+		return StayedHere, errors.Join(cause, renamed, err)
 	}
 	s.say("migration sender: Resumed OK.")
-	return StayedHere, cause
+	return StayedHere, errors.Join(cause, renamed)
 }
 
 // rename gives the guest its name with a suffix.
@@ -205,23 +212,40 @@ func (r *arriving) takeOver(ctx context.Context, o ReceiveOptions) error {
 		return errors.Join(err, r.m.Destroy(ctx, r.id))
 	}
 	r.say("migration target: Got permission, starting domain.")
-	err := r.start(ctx, o)
-	if err == nil {
-		r.say("migration target: Domain started successsfully.")
-		_, err := io.WriteString(r.c, stream.Report+"\x00")
-		if err != nil {
-			return fmt.Errorf("the guest runs here, but the sender could not be told: %w", err)
-		}
-		return nil
+	if err := r.start(ctx, o); err != nil {
+		return r.giveBack(ctx, err)
 	}
-	_, told := io.WriteString(r.c, stream.Report+string([]byte{byte(-domains.RCOf(err))}))
+	r.say("migration target: Domain started successsfully.")
+	if _, err := io.WriteString(r.c, stream.Report+"\x00"); err != nil {
+		return fmt.Errorf("the guest runs here, but the sender could not be told: %w", err)
+	}
+	return nil
+}
+
+// giveBack reports that the guest could not be started, for cause, and lets the
+// sender have it again once nothing of it is left here.
+func (r *arriving) giveBack(ctx context.Context, cause error) error {
+	_, told := io.WriteString(r.c, stream.Report+string([]byte{statusOf(cause)}))
 	r.say("migration target: Failure, destroying our copy.")
-	if gone := r.m.Destroy(ctx, r.id); gone != nil {
-		return errors.Join(err, told, gone) // without this the sender must not resume
+	gone := r.m.Destroy(ctx, r.id)
+	if gone != nil && !errors.Is(gone, domains.Leftovers) && !errors.Is(gone, domains.NoDomain) {
+		return errors.Join(cause, told, gone) // our copy may run yet: the sender must not resume
+	}
+	if told != nil {
+		return errors.Join(cause, told, gone)
 	}
 	r.say("migration target: Cleanup OK, granting sender permission to resume.")
 	_, granted := io.WriteString(r.c, stream.Go)
-	return errors.Join(err, told, granted)
+	return errors.Join(cause, gone, granted)
+}
+
+// statusOf is what a failure to start is to the sender: never 0, which would have
+// it destroy the only copy.
+func statusOf(err error) byte {
+	if s := byte(-domains.RCOf(err)); s != 0 {
+		return s
+	}
+	return 1
 }
 
 // start has the guest run under its own name.
