@@ -29,7 +29,8 @@ type domain struct {
 	pinned   map[uint64]int
 	shared   uint64 // machine frame of shared_info
 	claim    uint64
-	poolSize uint64 // paging pool, bytes
+	poolSize uint64          // paging pool, bytes
+	dirty    map[uint64]bool // pfns that the guest wrote; nil: Xen does not note them
 	e820     []abi.E820Entry
 
 	vcpus         []vcpu
@@ -53,6 +54,8 @@ type domain struct {
 type vcpu struct {
 	up         bool
 	context    []byte
+	ext, xsave []byte            // of a PV one, as they were set
+	msrs       map[uint32]uint64 // of a PV one
 	hard, soft abi.Bitmap
 }
 

@@ -110,6 +110,8 @@ func (m *Machine) domctlOn(d *domain, c *domctlCall) error {
 		return m.trigger(d, c)
 	case 33, 34:
 		return m.hvmContext(d, c)
+	case 42, 43:
+		return m.extContext(d, c)
 	case 55:
 		return m.hvmContextPart(d, c)
 	case 35, 36:
@@ -122,8 +124,12 @@ func (m *Machine) domctlOn(d *domain, c *domctlCall) error {
 		return nil
 	case 61:
 		return m.pageTypes(d, c)
+	case 62, 63:
+		return m.extState(d, c)
 	case 68, 69:
 		return m.nodeAffinity(d, c)
+	case 72, 73:
+		return m.vcpuMSRs(d, c)
 	case 74:
 		return nil
 	case 82, 83:

@@ -228,33 +228,3 @@ func (m *Machine) mempool(d *domain, c *domctlCall) error {
 	d.poolSize = le.Uint64(c.u)
 	return nil
 }
-
-// shadowOp knows pool sizes in MiB and an always clean dirty bitmap.
-func (m *Machine) shadowOp(d *domain, c *domctlCall) error {
-	if len(d.vcpus) == 0 {
-		return syscall.EINVAL
-	}
-	switch op := le.Uint32(c.u); op {
-	case abi.ShadowOff, abi.ShadowLogDirty:
-	case abi.ShadowSetAllocation, abi.ShadowGetAllocation:
-		if !d.hvm {
-			return syscall.EINVAL
-		}
-		if op == abi.ShadowSetAllocation {
-			d.poolSize = uint64(le.Uint32(c.u[8:])) << 20
-		}
-		le.PutUint32(c.u[8:], uint32((d.poolSize+1<<20-1)>>20))
-	case abi.ShadowPeek, abi.ShadowClean:
-		if addr := le.Uint64(c.u[16:]); addr != 0 {
-			b, err := m.at(addr, int(le.Uint64(c.u[24:])+7)/8)
-			if err != nil {
-				return err
-			}
-			clear(b)
-		}
-		le.PutUint64(c.u[32:], 0)
-	default:
-		return syscall.EINVAL
-	}
-	return nil
-}

@@ -18,6 +18,9 @@ type Domain struct {
 	Paused        bool
 	Started       bool // was unpaused once
 	Dying         bool
+	Shutdown      bool
+	Reason        abi.ShutdownReason // of Shutdown
+	LogDirty      bool               // Xen notes what the guest writes
 	MaxMem        abi.KiB
 	Pages         abi.Pages
 	Claim         abi.Pages
@@ -47,6 +50,7 @@ func (m *Machine) Domain(id abi.DomID) (Domain, bool) {
 	}
 	out := Domain{
 		ID: id, HVM: d.hvm, Bits: d.bits, Paused: d.pauses > 0, Started: d.started, Dying: d.dying,
+		Shutdown: d.shutdown, Reason: abi.ShutdownReason(d.reason), LogDirty: d.dirty != nil,
 		Created: abi.CreateDomain{
 			SSIDRef: d.created.ssid, Handle: d.handle, Flags: d.created.flags, IOMMUOpts: d.created.iommu,
 			MaxVCPUs: d.created.maxVCPUs, MaxEvtchnPort: d.created.maxPort,

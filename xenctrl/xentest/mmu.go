@@ -45,9 +45,21 @@ func (m *Machine) mmuExt(addr, count uint64, id abi.DomID) error {
 	return nil
 }
 
-// pin validates a tree of page tables: every table is the domain's, nobody has
-// a writable mapping of one, and no entry of a level 1 table makes one writable.
+// pin validates a tree of page tables, and has it stay one.
 func (m *Machine) pin(d *domain, frame uint64, level int) error {
+	if d.pinned[frame] != 0 {
+		return syscall.EINVAL
+	}
+	if err := m.validate(d, frame, level); err != nil {
+		return err
+	}
+	d.pinned[frame] = level
+	return nil
+}
+
+// validate makes a tree of page tables one: every table is the domain's, nobody
+// has a writable mapping of one, and no entry of a level 1 table makes one writable.
+func (m *Machine) validate(d *domain, frame uint64, level int) error {
 	tables := map[uint64]int{}
 	for f, l := range d.tables {
 		tables[f] = l
@@ -75,7 +87,6 @@ func (m *Machine) pin(d *domain, frame uint64, level int) error {
 		}
 	}
 	d.tables = tables
-	d.pinned[frame] = level
 	return nil
 }
 
@@ -104,11 +115,20 @@ func (m *Machine) collect(d *domain, frame uint64, level int, tables map[uint64]
 	return nil
 }
 
-// retype forgets tables that no pinned one reaches.
+// retype forgets tables that neither a pinned one nor a vcpu reaches.
 func (m *Machine) retype(d *domain) {
 	tables := map[uint64]int{}
 	for f, level := range d.pinned {
 		_ = m.collect(d, f, level, tables)
+	}
+	for _, v := range d.vcpus {
+		if v.context == nil {
+			continue
+		}
+		_ = m.collect(d, le.Uint64(v.context[contextCR3:])>>abi.PageShift, 4, tables)
+		if user := le.Uint64(v.context[contextCR1:]); user != 0 {
+			_ = m.collect(d, user>>abi.PageShift, 4, tables)
+		}
 	}
 	d.tables = tables
 }

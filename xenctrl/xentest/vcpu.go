@@ -39,10 +39,14 @@ func (m *Machine) vcpuContext(d *domain, c *domctlCall) error {
 		return nil
 	}
 	if d.hvm {
-		return syscall.EINVAL
+		if !v.up {
+			return syscall.EINVAL
+		}
+		v.context = bytes.Clone(b)
+		return nil
 	}
 	if d.bits == 64 {
-		if err := d.checkContext(b); err != nil {
+		if err := m.checkContext(d, b); err != nil {
 			return err
 		}
 	}
@@ -51,8 +55,9 @@ func (m *Machine) vcpuContext(d *domain, c *domctlCall) error {
 	return nil
 }
 
-// checkContext refuses a 64-bit PV context that Xen would not run.
-func (d *domain) checkContext(b []byte) error {
+// checkContext refuses a 64-bit PV context that Xen would not run. Its page tables
+// become such by it, as by pinning.
+func (m *Machine) checkContext(d *domain, b []byte) error {
 	canonical := func(a uint64) bool { return a>>47 == 0 || a>>47 == 0x1ffff }
 	switch {
 	case !canonical(le.Uint64(b[648:])), !canonical(le.Uint64(b[672:])): // rip, rsp
@@ -61,11 +66,23 @@ func (d *domain) checkContext(b []byte) error {
 		return syscall.EINVAL
 	case le.Uint64(b[4824:]) > 8192, le.Uint64(b[4960:]) > 8192: // ldt_ents, gdt_ents
 		return syscall.EINVAL
-	case d.tables[le.Uint64(b[4984+3*8:])>>abi.PageShift] != 4: // ctrlreg[3]
-		return syscall.EINVAL
+	}
+	for i := range (le.Uint64(b[4960:]) + 511) / 512 { // gdt_frames
+		if f := le.Uint64(b[4832+8*i:]); !d.pages[f] || d.tables[f] != 0 {
+			return syscall.EINVAL
+		}
+	}
+	if err := m.validate(d, le.Uint64(b[contextCR3:])>>abi.PageShift, 4); err != nil {
+		return err
+	}
+	if user := le.Uint64(b[contextCR1:]); user != 0 {
+		return m.validate(d, user>>abi.PageShift, 4)
 	}
 	return nil
 }
+
+// Where ctrlreg[1] and ctrlreg[3] are.
+const contextCR1, contextCR3 = 4984 + 1*8, 4984 + 3*8
 
 func (m *Machine) vcpuInfo(d *domain, c *domctlCall) error {
 	n := le.Uint32(c.u)
