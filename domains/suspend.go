@@ -49,7 +49,7 @@ func (m *Manager) Suspend(ctx context.Context, id abi.DomID) error {
 			return errors.Join(err, failed)
 		}
 	} // otherwise it acknowledged just now, and will suspend
-	if err := m.awaitSuspend(context.WithoutCancel(ctx), op, id, life); err != nil {
+	if err := m.awaitSuspend(op, id, life); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -58,26 +58,36 @@ func (m *Manager) Suspend(ctx context.Context, id abi.DomID) error {
 	return nil
 }
 
-// awaitSuspend waits for a guest that has acknowledged. It cannot be interrupted:
-// a guest that suspends when nobody looks any more would stay so.
-func (m *Manager) awaitSuspend(ctx context.Context, op string, id abi.DomID, life *Watch) error {
-	late := time.NewTimer(suspendTimeout)
+// lookEvery is how often Xen is asked whether the guest has suspended, should
+// xenstored not say so.
+const lookEvery = time.Second
+
+// awaitSuspend waits for a guest that has acknowledged. It cannot be interrupted,
+// and goes on when xenstored is lost: a guest that suspends when nobody looks any
+// more would stay so.
+func (m *Manager) awaitSuspend(op string, id abi.DomID, life *Watch) error {
+	late, look := time.NewTimer(suspendTimeout), time.NewTicker(lookEvery)
 	defer late.Stop()
+	defer look.Stop()
+	events := life.Events()
 	for {
 		select {
-		case e, more := <-life.Events():
-			switch {
-			case !more:
-				return fail(Store, id, op, errors.Join(errors.New("lost sight of the guest"), life.Err()))
-			case e.Kind == Destroyed:
-				return fail(GuestDied, id, op, errGuestDied(id))
-			case e.Kind == ShutDown:
-				return suspended(op, Domain{ID: id, Reason: e.Reason})
+		case _, more := <-events:
+			if !more {
+				events = nil
 			}
+		case <-look.C:
 		case <-late.C:
 			return &Error{Kind: TimedOut, Op: op, Dom: id,
 				Err:  fmt.Errorf("the guest acknowledged the request and did not suspend within %s", suspendTimeout),
 				Hint: "look at its console; it may still suspend, and can then only be destroyed or resumed"}
+		}
+		d, err := m.info(id)
+		switch {
+		case errors.Is(err, NoDomain), err == nil && d.Dying:
+			return fail(GuestDied, id, op, errGuestDied(id))
+		case err == nil && d.Shutdown:
+			return suspended(op, d)
 		}
 	}
 }

@@ -98,7 +98,9 @@ func (b *batch) sort(s *sender) error {
 }
 
 // absent puts off a page that is not there now. Of a guest that does not run it is
-// not there at all, which has to be said when the receiver has heard of it.
+// not there at all, which has to be said when the receiver has heard of it. As with
+// the genuine tools nobody notices that the guest gave a page away which it did not
+// write before: the page then moves with it.
 func (b *batch) absent(p abi.PFN) {
 	switch {
 	case b.later != nil:

@@ -27,6 +27,9 @@ func (f *filler) pages(ctx context.Context, d *stream.PageData) error {
 	if err := f.guest.admit(d); err != nil {
 		return err
 	}
+	if err := f.drop(ctx, d); err != nil {
+		return err
+	}
 	missing := f.page.missing[:0]
 	for i, p := range d.PFNs {
 		if t := d.Types[i]; (t.HasData() || t == stream.PageAlloc) && !f.guest.present(p) {
@@ -43,6 +46,24 @@ func (f *filler) pages(ctx context.Context, d *stream.PageData) error {
 		}
 		return nil
 	})
+}
+
+// drop takes the pages back that were sent and are not there any more: the guest
+// gave them to Xen while the others were on their way.
+func (f *filler) drop(ctx context.Context, d *stream.PageData) error {
+	frames := f.page.frames[:0]
+	for i, p := range d.PFNs {
+		if d.Types[i] == stream.PageNone && f.guest.present(p) {
+			frames = append(frames, f.guest.frame(p))
+			f.guest.dropped(p)
+		}
+	}
+	f.page.frames = frames
+	n, err := f.Xen.DecreaseReservation(ctx, f.Dom, frames, 0)
+	if err == nil && n < len(frames) {
+		err = fmt.Errorf("take back frame %#x, which the guest gave away: Xen refuses", uint64(frames[n]))
+	}
+	return err
 }
 
 // withPages maps the pages of d that have a content and calls fn with each.

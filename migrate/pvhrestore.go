@@ -40,6 +40,8 @@ func (g *pvhImage) populated(at []abi.PFN, _ []abi.MFN) {
 	}
 }
 
+func (g *pvhImage) dropped(p abi.PFN) { g.here.remove(p) }
+
 func (g *pvhImage) frame(p abi.PFN) abi.GFN { return abi.GFN(p) }
 
 func (g *pvhImage) incoming(_ context.Context, _ stream.PageType, to, page []byte) error {
@@ -124,6 +126,12 @@ func (s *sparseSet) add(p abi.PFN) {
 		(*s)[p/sparsePages] = c
 	}
 	c[p%sparsePages/64] |= 1 << (p % 64)
+}
+
+func (s sparseSet) remove(p abi.PFN) {
+	if c := s[p/sparsePages]; c != nil {
+		c[p%sparsePages/64] &^= 1 << (p % 64)
+	}
 }
 
 func (s sparseSet) has(p abi.PFN) bool {

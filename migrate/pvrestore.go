@@ -72,6 +72,8 @@ func (g *pvImage) populated(at []abi.PFN, frames []abi.MFN) {
 	}
 }
 
+func (g *pvImage) dropped(p abi.PFN) { g.known[p/perPage].here[p%perPage] = false }
+
 func (g *pvImage) frame(p abi.PFN) abi.GFN { return abi.GFN(g.known[p/perPage].mfn[p%perPage]) }
 
 func (g *pvImage) incoming(ctx context.Context, t stream.PageType, to, page []byte) error {

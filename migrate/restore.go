@@ -112,6 +112,8 @@ type image interface {
 	present(p abi.PFN) bool
 	// populated notes the pages that got memory; frames are theirs.
 	populated(at []abi.PFN, frames []abi.MFN)
+	// dropped notes that a page has none any more.
+	dropped(p abi.PFN)
 	// frame is what Xen knows a page as that has memory.
 	frame(p abi.PFN) abi.GFN
 	// incoming puts the content of a page of type t to where it belongs.

@@ -130,6 +130,9 @@ func (s *sender) close() error { return s.guest.close() }
 // run writes the stream from begin to end.
 func (s *sender) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{s.headers, s.memory, s.state} {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := step(ctx); err != nil {
 			return err
 		}

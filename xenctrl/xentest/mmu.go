@@ -86,8 +86,21 @@ func (m *Machine) validate(d *domain, frame uint64, level int) error {
 			}
 		}
 	}
-	d.tables = tables
+	m.setTables(d, tables)
 	return nil
+}
+
+// setTables changes which frames are page tables. Xen counts it as a write when a
+// page becomes one, and when it ceases to be one.
+func (m *Machine) setTables(d *domain, tables map[uint64]int) {
+	for _, some := range []map[uint64]int{d.tables, tables} {
+		for f := range some {
+			if d.dirty != nil && (d.tables[f] == 0) != (tables[f] == 0) {
+				d.dirty[m.ram.m2p(f)] = true
+			}
+		}
+	}
+	d.tables = tables
 }
 
 // collect walks down from a table and notes the level of each.
@@ -130,7 +143,7 @@ func (m *Machine) retype(d *domain) {
 			_ = m.collect(d, user>>abi.PageShift, 4, tables)
 		}
 	}
-	d.tables = tables
+	m.setTables(d, tables)
 }
 
 // mmuUpdate writes the machine-to-physical table.
