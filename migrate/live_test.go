@@ -203,7 +203,7 @@ func TestSaveHypercallFails(t *testing.T) {
 					total = len(w.xen.Calls()) - at
 					w.must(w.m.Resume(t.Context(), id))
 				}
-				if n > 40 && n < total-100 && s.kind == config.TypePVH {
+				if n > 40 && n < total-40 && s.kind == config.TypePVH {
 					n += 97 // thousands of calls that ask for types of pages
 				}
 				if n >= total {
