@@ -9,25 +9,28 @@ import (
 	"goxl/domains/build"
 	"goxl/domains/config"
 	"goxl/migrate/stream"
+	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
+	"goxl/xenctrl/xentest"
 )
 
 // FuzzFill restores whatever comes, into a domain of 8 MiB: it fails or not, leaves
 // nothing mapped, and the domain never has more than it may.
 func FuzzFill(f *testing.F) {
-	w := newWorld(f)
+	m := xentest.New(f, xentest.Config{})
+	xen := m.Handle()
 	for i, s := range shapes {
 		f.Add(i == 2, smallStream(f, s.kind, s.boot))
 	}
 	f.Fuzz(func(t *testing.T, hvm bool, saved []byte) {
 		in := &Incoming{r: stream.NewReader(bytes.NewReader(saved), stream.Options{Outermost: stream.LayerLibxl})}
-		target, free := newTarget(t, w, hvm)
+		target, free := newTarget(t, xen, hvm)
 		defer free()
 		_, _, err := in.Fill(t.Context(), target)
-		if n := w.xen.Mappings(target.Dom); n > 0 {
+		if n := m.Mappings(target.Dom); n > 0 {
 			t.Errorf("%d mappings are left", n)
 		}
-		if d, _ := w.xen.Domain(target.Dom); d.Pages.KiB() > d.MaxMem {
+		if d, _ := m.Domain(target.Dom); d.Pages.KiB() > d.MaxMem {
 			t.Errorf("it has %d KiB of %d", d.Pages.KiB(), d.MaxMem)
 		}
 		var bad *stream.Error
@@ -39,11 +42,11 @@ func FuzzFill(f *testing.F) {
 
 // TestFillSeeds has the fuzz target's seeds restored to their ends.
 func TestFillSeeds(t *testing.T) {
-	w := newWorld(t)
+	m := xentest.New(t, xentest.Config{})
 	for i, s := range shapes {
 		saved := smallStream(t, s.kind, s.boot)
 		in := &Incoming{r: stream.NewReader(bytes.NewReader(saved), stream.Options{Outermost: stream.LayerLibxl})}
-		target, free := newTarget(t, w, i == 2)
+		target, free := newTarget(t, m.Handle(), i == 2)
 		if store, console, err := in.Fill(t.Context(), target); err != nil || store == 0 || console == 0 {
 			t.Errorf("%s, %d bytes: rings %#x, %#x, %v", s.name, len(saved), store, console, err)
 		}
@@ -53,8 +56,7 @@ func TestFillSeeds(t *testing.T) {
 }
 
 // newTarget makes an empty domain that may be filled.
-func newTarget(t testing.TB, w *world, hvm bool) (build.Target, func()) {
-	xen := w.xenc()
+func newTarget(t testing.TB, xen *xenctrl.Handle, hvm bool) (build.Target, func()) {
 	args := &abi.CreateDomain{MaxVCPUs: 2, MaxEvtchnPort: 1023, MaxGrantFrames: 8, MaxMaptrackFrames: 8, GrantVersion: 2}
 	target := build.Target{Xen: xen, Kind: build.PV, VCPUs: 2}
 	if hvm {

@@ -77,20 +77,21 @@ func (w *world) drive(c *xenstore.Client) {
 	if err != nil {
 		w.Fatal(err)
 	}
+	ctx := w.Context()
 	go func() {
 		for e := range watch.Events() {
-			v, err := c.Read(w.Context(), e.Path)
+			v, err := c.Read(ctx, e.Path)
 			switch {
 			case err != nil:
 			case strings.HasSuffix(e.Path, "/console/tty") && v == "":
-				c.Write(w.Context(), e.Path, "/dev/pts/9")
+				c.Write(ctx, e.Path, "/dev/pts/9")
 			case strings.HasSuffix(e.Path, "/control/shutdown") && v == "suspend":
 				id, _ := strconv.Atoi(strings.Split(e.Path, "/")[3])
 				if f := w.asked.Load(); f != nil {
 					(*f)(abi.DomID(id))
 					continue
 				}
-				c.Write(w.Context(), e.Path, "")
+				c.Write(ctx, e.Path, "")
 				if f := w.before.Load(); f != nil {
 					(*f)()
 				}

@@ -82,8 +82,10 @@ func (m *Machine) chooseID(id abi.DomID) (abi.DomID, error) {
 		}
 		return id, nil
 	}
-	for m.domains[m.nextID] != nil {
-		m.nextID++
+	for m.nextID >= 0x7ff0 || m.domains[m.nextID] != nil {
+		if m.nextID++; m.nextID >= 0x7ff0 {
+			m.nextID = 1
+		}
 	}
 	id = m.nextID
 	m.nextID++
