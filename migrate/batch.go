@@ -68,7 +68,7 @@ func (b *batch) sort(s *sender) error {
 			there, b.words = append(there, p), append(b.words, uint64(f))
 			b.frames = append(b.frames, f)
 		} else {
-			b.absent(p)
+			b.absent(s, p)
 		}
 	}
 	if err := s.m.Xen().PageTypes(s.id, b.words); err != nil {
@@ -83,7 +83,7 @@ func (b *batch) sort(s *sender) error {
 		case !t.Valid():
 			return fmt.Errorf("page %#x: Xen reports the unknown type %#x", uint64(p), uint8(t))
 		case t == stream.PageNone:
-			b.absent(p)
+			b.absent(s, p)
 			continue
 		case t.HasData():
 			b.frames = append(b.frames, all[i])
@@ -97,15 +97,20 @@ func (b *batch) sort(s *sender) error {
 	return nil
 }
 
-// absent puts off a page that is not there now. Of a guest that does not run it is
-// not there at all, which has to be said when the receiver has heard of it. As with
-// the genuine tools nobody notices that the guest gave a page away which it did not
-// write before: the page then moves with it.
-func (b *batch) absent(p abi.PFN) {
+// absent puts off a page that is not there now, unless it lies where the guest has
+// no memory of its own: then only the record of what it writes tells of it, as it
+// does for the genuine tools. Of a guest that does not run a page is not there at
+// all, which has to be said when the receiver has heard of it. As with the genuine
+// tools nobody notices that the guest gave a page away which it did not write
+// before: the page then moves with it.
+func (b *batch) absent(s *sender, p abi.PFN) {
+	known := b.told.has(p)
 	switch {
 	case b.later != nil:
-		b.later(p)
-	case b.told.has(p):
+		if known || s.guest.mayAppear(p) {
+			b.later(p)
+		}
+	case known:
 		b.gone = append(b.gone, p)
 	}
 }

@@ -165,6 +165,8 @@ func entry(m *xenctrl.Mapping, i uint64) (v uint64) {
 	return v
 }
 
+func (g *pvGuest) mayAppear(abi.PFN) bool { return true }
+
 func (g *pvGuest) outgoing(t stream.PageType, page, scratch []byte) ([]byte, error) {
 	level := t.Level()
 	if level == 0 {

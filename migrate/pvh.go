@@ -16,10 +16,11 @@ type pvhGuest struct {
 	xen *xenctrl.Handle
 	id  abi.DomID
 	top abi.GFN
+	max abi.Pages // that the guest may have
 }
 
-func openPVH(xen *xenctrl.Handle, id abi.DomID) (*pvhGuest, error) {
-	g := &pvhGuest{xen: xen, id: id}
+func openPVH(xen *xenctrl.Handle, id abi.DomID, max abi.Pages) (*pvhGuest, error) {
+	g := &pvhGuest{xen: xen, id: id, max: max}
 	return g, g.measure()
 }
 
@@ -61,6 +62,15 @@ func (g *pvhGuest) layout(*stream.Writer) error { return nil }
 func (g *pvhGuest) pages() abi.Pages { return abi.Pages(g.top) + 1 }
 
 func (g *pvhGuest) frame(p abi.PFN) (abi.GFN, bool) { return abi.GFN(p), true }
+
+// above4G is the first page behind the hole for devices, where a large guest's
+// memory goes on.
+const above4G = 1 << 20
+
+// mayAppear holds for the guest's own memory, which a balloon leaves and fills, and
+// not for the hole behind it: to look at each of its million pages again takes
+// longer than all else while the guest is suspended.
+func (g *pvhGuest) mayAppear(p abi.PFN) bool { return abi.Pages(p) < g.max || p >= above4G }
 
 func (g *pvhGuest) outgoing(_ stream.PageType, page, _ []byte) ([]byte, error) { return page, nil }
 

@@ -78,6 +78,8 @@ type guest interface {
 	pages() abi.Pages
 	// frame is what Xen knows a page as; false: it is not there.
 	frame(p abi.PFN) (abi.GFN, bool)
+	// mayAppear reports whether memory may come to a page that has none.
+	mayAppear(p abi.PFN) bool
 	// outgoing returns what is sent of a page of type t, in scratch unless it is
 	// page itself. errInFlux: try again later, the guest is changing it.
 	outgoing(t stream.PageType, page, scratch []byte) ([]byte, error)
@@ -107,7 +109,7 @@ func newSender(ctx context.Context, m *domains.Manager, id abi.DomID, w io.Write
 	case domains.PV:
 		s.guest, err = openPV(m.Xen(), id)
 	case domains.PVH:
-		s.guest, err = openPVH(m.Xen(), id)
+		s.guest, err = openPVH(m.Xen(), id, s.spec.BInfo.MaxMem.Value().Pages())
 	default:
 		err = fmt.Errorf("HVM guests: %w", errors.ErrUnsupported)
 	}
