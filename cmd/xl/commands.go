@@ -138,6 +138,10 @@ func (a *app) ownCommand(name string) *cli.Command {
 		return gcCommand(a)
 	case superviseVerb:
 		return superviseCommand(a)
+	case "resume":
+		return resumeCommand(a)
+	case "suspend":
+		return suspendCommand(a)
 	case "stream":
 		return streamCommand(a)
 	}
