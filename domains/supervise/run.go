@@ -97,6 +97,7 @@ func (s *supervisor) run(ctx context.Context) error {
 			}
 		case u := <-s.ended:
 			delete(s.guests, u)
+			s.poke() // it may be registered anew
 		case e, more := <-w.Events():
 			if !more {
 				return errors.Join(errors.New("the watch on domains ended"), w.Err())
@@ -180,13 +181,27 @@ func (s *supervisor) work(ctx context.Context, wk *worker) {
 	if s.follow(ctx, wk) == keep {
 		return // told to end: the record stays
 	}
-	if err := s.recs.remove(g.rec.UUID); err != nil {
+	if err := s.forget(context.WithoutCancel(ctx), g.rec); err != nil {
 		s.Logger.Error("cannot remove a record", zap.String("name", g.rec.Name), zap.Error(err))
 	}
 	select {
 	case s.ended <- g.rec.UUID:
 	case <-ctx.Done():
 	}
+}
+
+// forget removes the record of a guest that is gone, unless the guest was registered
+// anew as another domain meanwhile: when it moves within the host.
+func (s *supervisor) forget(ctx context.Context, rec *Record) error {
+	door, err := lockDoor(ctx, s.Dir)
+	if err != nil {
+		return err
+	}
+	defer door.Unlock()
+	if now, err := s.recs.read(rec.UUID.String()); err == nil && now.ID != rec.ID {
+		return nil
+	}
+	return s.recs.remove(rec.UUID)
 }
 
 func (s *supervisor) follow(ctx context.Context, wk *worker) fate {

@@ -181,6 +181,38 @@ func TestResumed(t *testing.T) {
 	w.awaitLog("needs to be cleaned up")
 }
 
+// A guest that moves within the host is registered as its new domain while the old
+// one, of the same uuid, is still looked after.
+func TestMovedWithinHost(t *testing.T) {
+	w := newWorld(t, release417)
+	old := w.create(w.spec())
+	w.end(old, domains.Suspend)
+	w.awaitLog("Domain has suspended.")
+	if err := w.m.Rename(t.Context(), old, "guest--migratedaway"); err != nil {
+		t.Fatal(err)
+	}
+	s := w.spec()
+	d, err := w.m.Info(t.Context(), old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.CInfo.UUID = d.UUID
+	id := w.create(s)
+	if err := w.m.Destroy(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	w.srv.Destroy(old)
+	w.awaitLog(fmt.Sprintf("Waiting for domain guest (domid %d) to die", id))
+	w.end(id, domains.Poweroff)
+	if err := w.ended(); err != nil {
+		t.Error(err)
+	}
+	w.awaitLog("needs to be cleaned up")
+	if ids := w.xen.IDs(); len(ids) != 0 {
+		t.Errorf("domains %v are left", ids)
+	}
+}
+
 // What is left of a guest that has moved is not ours to end or to start again.
 func TestMigratedAway(t *testing.T) {
 	w := newWorld(t, release417)
