@@ -64,6 +64,18 @@ func play(t *testing.T, m *Models, answers map[string]string) {
 	}()
 }
 
+// awaitLog waits until a file, which a program writes in its own time, says want.
+func awaitLog(t *testing.T, file, want string) {
+	t.Helper()
+	var b []byte
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if b, _ = os.ReadFile(file); string(b) == want {
+			return
+		}
+	}
+	t.Errorf("%s says %q, want %q", file, b, want)
+}
+
 func TestStartAndStop(t *testing.T) {
 	m, c := fakeModels(t, "echo started; exec sleep 60")
 	c.Extra = []string{"-ignored"}
@@ -84,9 +96,7 @@ func TestStartAndStop(t *testing.T) {
 			t.Errorf("%s is %q, %v", path, v, err)
 		}
 	}
-	if b, _ := os.ReadFile(filepath.Join(m.Host.Log, "qemu-dm-g.log")); string(b) != "started\n" {
-		t.Errorf("log is %q", b)
-	}
+	awaitLog(t, filepath.Join(m.Host.Log, "qemu-dm-g.log"), "started\n")
 	if on, err := m.Running(t.Context(), 5); !on || err != nil {
 		t.Errorf("running: %v, %v", on, err)
 	}
