@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
@@ -130,8 +131,7 @@ func (w *Watch) run(ctx context.Context, look <-chan struct{}, lost <-chan error
 			return
 		case <-look:
 		}
-		if err := w.look(ctx, first); err != nil {
-			w.err = err
+		if w.err = w.lookAgain(ctx, first); w.err != nil {
 			return
 		}
 		if !w.all && len(w.known) == 0 {
@@ -139,6 +139,27 @@ func (w *Watch) run(ctx context.Context, look <-chan struct{}, lost <-chan error
 		}
 	}
 }
+
+// lookAgain looks, and once more when Xen refused to answer: who follows guests to
+// their end must not lose them all for that.
+func (w *Watch) lookAgain(ctx context.Context, first bool) (err error) {
+	for range lookAttempts {
+		if err = w.look(ctx, first); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(lookPause):
+		}
+	}
+	return err
+}
+
+const (
+	lookAttempts = 10
+	lookPause    = 100 * time.Millisecond
+)
 
 // look compares what Xen says with what was reported. At the first look domains
 // that exist are no news.

@@ -52,11 +52,14 @@ func (u *userdata) lock(ctx context.Context, name string) (*host.Lock, error) {
 	if err != nil {
 		return nil, fail(Locked, u.id, op, err)
 	}
-	if d, err := u.m.info(u.id); err != nil || d.UUID != u.uuid {
-		l.Unlock()
-		return nil, failf(Locked, u.id, op, "the domain is gone")
+	d, err := u.m.info(u.id)
+	switch {
+	case err == nil && d.UUID == u.uuid:
+		return l, nil
+	case err == nil || errors.Is(err, NoDomain):
+		err = errors.New("the domain is gone")
 	}
-	return l, nil
+	return nil, fail(Locked, u.id, op, errors.Join(err, l.Unlock()))
 }
 
 // read returns a file's bytes and whether there is one. The lock is the caller's.

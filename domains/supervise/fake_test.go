@@ -54,16 +54,9 @@ func newWorld(t *testing.T, v abi.Version) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { // a console daemon
+	go func() {
 		for e := range watch.Events() {
-			if strings.HasSuffix(e.Path, "/console/tty") {
-				for err := xenstore.ErrLost; errors.Is(err, xenstore.ErrLost); {
-					var v string
-					if v, err = console.Read(t.Context(), e.Path); err == nil && v == "" {
-						err = console.Write(t.Context(), e.Path, "/dev/pts/9")
-					}
-				}
-			}
+			w.serveConsoles(console, e.Path)
 		}
 	}()
 	t.Cleanup(func() {
@@ -78,6 +71,38 @@ func newWorld(t *testing.T, v abi.Version) *world {
 		w.srv.Close()
 	})
 	return w
+}
+
+// serveConsoles is the console daemon, told that path has changed. A new connection
+// begins with news of the watched node itself: what happened before went unseen.
+func (w *world) serveConsoles(c *xenstore.Client, path string) {
+	untilKept := func(do func() error) {
+		for errors.Is(do(), xenstore.ErrLost) {
+		}
+	}
+	consoles := []string{path}
+	if path == "/local/domain" {
+		untilKept(func() error {
+			ids, err := c.List(w.Context(), path)
+			consoles = nil
+			for _, id := range ids {
+				consoles = append(consoles, path+"/"+id+"/console/tty")
+			}
+			return err
+		})
+	}
+	for _, tty := range consoles {
+		if !strings.HasSuffix(tty, "/console/tty") {
+			continue
+		}
+		untilKept(func() error {
+			v, err := c.Read(w.Context(), tty)
+			if err == nil && v == "" {
+				err = c.Write(w.Context(), tty, "/dev/pts/9")
+			}
+			return err
+		})
+	}
 }
 
 func (w *world) own() string { return filepath.Join(w.dir, "own") }

@@ -194,30 +194,6 @@ func (g *guest) dumpCore(ctx context.Context) {
 	}
 }
 
-// again does something once more for as long as the connection to xenstore was
-// lost on the way. Its requests wait for the new one.
-func (g *guest) again(ctx context.Context, do func() error) error {
-	for {
-		err := do()
-		if !errors.Is(err, xenstore.ErrLost) || ctx.Err() != nil {
-			return err
-		}
-		g.lost(ctx, err)
-	}
-}
-
-// lost notes that the connection broke in the middle of something, and waits a
-// moment: a daemon that closes each connection must not make us busy.
-func (g *guest) lost(ctx context.Context, err error) {
-	g.logf("the connection to xenstore was lost, trying again: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
-	select {
-	case <-ctx.Done():
-	case <-time.After(lostPause):
-	}
-}
-
-const lostPause = 100 * time.Millisecond
-
 // destroy removes the ended domain. Leftovers are worth a line, no more.
 func (g *guest) destroy(ctx context.Context) bool {
 	g.logf("Domain %d needs to be cleaned up: destroying the domain", g.rec.ID)
@@ -242,7 +218,7 @@ func (g *guest) preserve(ctx context.Context) bool {
 func (g *guest) softReset(ctx context.Context) fate {
 	g.logf("Done. Rebooting now")
 	g.logf("a soft reset needs an HVM guest: this one is destroyed")
-	if err := g.Manager.Destroy(ctx, g.rec.ID); err != nil {
+	if err := g.again(ctx, func() error { return g.Manager.Destroy(ctx, g.rec.ID) }); err != nil {
 		g.logf("%v", err)
 	}
 	return failed
@@ -287,11 +263,12 @@ func (g *guest) rebuild(ctx context.Context, next *config.Spec) fate {
 		g.lost(ctx, err)
 		return g.resume(ctx) // something of it may be there
 	}
-	if err != nil {
+	if err != nil && ctx.Err() != nil {
 		g.logf("%v", err)
-		if ctx.Err() != nil {
-			return keep // we are told to end; the next supervisor goes on
-		}
+		return keep // we are told to end; the next supervisor goes on
+	}
+	if err != nil {
+		g.logf("Domain %s could not be built again: %v", g.rec.Name, err)
 		return failed
 	}
 	return g.reborn(ctx, id, next.CInfo.Name.Value())
@@ -359,29 +336,35 @@ func (g *guest) kept(ctx context.Context, id abi.DomID) (bool, error) {
 	if g.rec.KeptName != "" && g.rec.Kept == id {
 		return true, nil
 	}
-	var vm string
-	err := g.again(ctx, func() (err error) {
-		vm, err = g.Manager.Store().Read(ctx, fmt.Sprintf("/local/domain/%d/vm", id))
+	ours := "/vm/" + g.rec.UUID.String()
+	vm := ours
+	err := g.again(ctx, func() error {
+		have, err := g.Manager.Store().Read(ctx, fmt.Sprintf("/local/domain/%d/vm", id))
+		if errors.Is(err, xenstore.ErrNotFound) {
+			return nil // half built
+		}
+		if err == nil {
+			vm = have
+		}
 		return err
 	})
-	if errors.Is(err, xenstore.ErrNotFound) {
-		return false, nil // half built
-	}
-	return err == nil && vm != "/vm/"+g.rec.UUID.String(), err
+	return err == nil && vm != ours, err
 }
 
 // complete reports whether a creation that nobody watched came to its end: the
 // stored configuration is the last thing written but for the start itself, which
-// is made up for.
+// is made up for. A guest that runs was complete, whatever can be read of it.
 func (g *guest) complete(ctx context.Context, d domains.Domain) bool {
-	if _, err := g.Manager.StoredConfig(ctx, d.ID); err != nil {
+	if !d.Paused {
+		return true
+	}
+	err := g.again(ctx, func() error { _, err := g.Manager.StoredConfig(ctx, d.ID); return err })
+	if err != nil {
 		return false
 	}
-	if d.Paused {
-		if err := g.Manager.Unpause(ctx, d.ID); err != nil {
-			g.logf("%v", err)
-			return false
-		}
+	if err := g.again(ctx, func() error { return g.Manager.Unpause(ctx, d.ID) }); err != nil {
+		g.logf("%v", err)
+		return false
 	}
 	return true
 }

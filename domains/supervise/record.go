@@ -2,16 +2,17 @@ package supervise
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"goxl/domains"
+	"goxl/domains/host"
 	"goxl/xenctrl/abi"
 )
 
@@ -50,11 +51,14 @@ func NewRecord(ctx context.Context, m *domains.Manager, id abi.DomID) (*Record, 
 }
 
 // records is the directory that holds them.
-type records string
+type records struct {
+	host *host.Host
+	dir  string
+}
 
-func recordsIn(dir string) records { return records(filepath.Join(dir, "guests")) }
+func recordsIn(h *host.Host, dir string) records { return records{h, filepath.Join(dir, "guests")} }
 
-func (r records) path(u abi.UUID) string { return filepath.Join(string(r), u.String()+".json") }
+func (r records) path(u abi.UUID) string { return filepath.Join(r.dir, u.String()+".json") }
 
 // save writes rec so that after a crash either the old or the new one is there.
 func (r records) save(rec *Record) error {
@@ -62,26 +66,22 @@ func (r records) save(rec *Record) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(string(r), 0o700); err != nil {
+	if err := r.host.MkdirAll(r.dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(string(r), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), r.path(rec.UUID))
+	next := filepath.Join(r.dir, ".new-"+rand.Text())
+	if err = r.host.WriteFile(next, data, 0o600); err == nil {
+		err = r.host.Rename(next, r.path(rec.UUID))
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		r.host.Remove(next)
 		return fmt.Errorf("save record of %s: %w", rec.Name, err)
 	}
 	return nil
 }
 
 func (r records) remove(u abi.UUID) error {
-	err := os.Remove(r.path(u))
+	err := r.host.Remove(r.path(u))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -91,7 +91,7 @@ func (r records) remove(u abi.UUID) error {
 // load returns all records. A file that makes no sense is an error beside the
 // others, which are returned.
 func (r records) load() ([]*Record, error) {
-	entries, err := os.ReadDir(string(r))
+	names, err := r.host.ReadDir(r.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -100,8 +100,8 @@ func (r records) load() ([]*Record, error) {
 	}
 	var list []*Record
 	var errs []error
-	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), ".json")
+	for _, file := range names {
+		name, ok := strings.CutSuffix(file, ".json")
 		if !ok || strings.HasPrefix(name, ".") {
 			continue
 		}
@@ -110,7 +110,7 @@ func (r records) load() ([]*Record, error) {
 			continue
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("record %s: %w", e.Name(), err))
+			errs = append(errs, fmt.Errorf("record %s: %w", file, err))
 			continue
 		}
 		list = append(list, rec)
@@ -125,14 +125,14 @@ func (r records) read(name string) (*Record, error) {
 		return nil, fmt.Errorf("%q is no uuid", name)
 	}
 	path := r.path(u)
-	fi, err := os.Stat(path)
+	fi, err := r.host.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if fi.Size() > maxRecord {
 		return nil, fmt.Errorf("%d bytes are too many", fi.Size())
 	}
-	data, err := os.ReadFile(path)
+	data, err := r.host.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -18,12 +18,13 @@ var ErrRunning = errors.New("another supervisor is running")
 // when there is none and must start one that calls Run with the same directory;
 // it need not wait for it.
 func Register(ctx context.Context, dir string, rec *Record, start func() error) error {
-	lock, err := lockDoor(ctx, dir)
+	h := host.New(host.Paths{})
+	lock, err := lockDoor(ctx, h, dir)
 	if err != nil {
 		return err
 	}
 	defer lock.Unlock()
-	if err := recordsIn(dir).save(rec); err != nil {
+	if err := recordsIn(h, dir).save(rec); err != nil {
 		return err
 	}
 	alive, err := tryLock(filepath.Join(dir, "supervisor.lock"))
@@ -35,18 +36,18 @@ func Register(ctx context.Context, dir string, rec *Record, start func() error) 
 	}
 	alive.Close()
 	if err := start(); err != nil {
-		return errors.Join(fmt.Errorf("start the supervisor of %s: %w", rec.Name, err), recordsIn(dir).remove(rec.UUID))
+		return errors.Join(fmt.Errorf("start the supervisor of %s: %w", rec.Name, err), recordsIn(h, dir).remove(rec.UUID))
 	}
 	return nil
 }
 
 // lockDoor excludes that a guest is registered in the moment in which the
 // supervisor finds that it can end.
-func lockDoor(ctx context.Context, dir string) (*host.Lock, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func lockDoor(ctx context.Context, h *host.Host, dir string) (*host.Lock, error) {
+	if err := h.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	return host.New(host.Paths{}).Lock(ctx, filepath.Join(dir, "door.lock"))
+	return h.Lock(ctx, filepath.Join(dir, "door.lock"))
 }
 
 // Spawn starts a supervisor process that outlives us, with its output in log.

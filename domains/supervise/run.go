@@ -35,7 +35,8 @@ func Run(ctx context.Context, o Options) error {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	if err := os.MkdirAll(string(recordsIn(o.Dir)), 0o700); err != nil {
+	recs := recordsIn(o.Manager.Host(), o.Dir)
+	if err := recs.host.MkdirAll(recs.dir, 0o700); err != nil {
 		return err
 	}
 	alive, err := tryLock(filepath.Join(o.Dir, "supervisor.lock"))
@@ -45,8 +46,8 @@ func Run(ctx context.Context, o Options) error {
 	defer alive.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &supervisor{Options: o, alive: alive, recs: recordsIn(o.Dir), guests: map[abi.UUID]*worker{}, wake: make(chan struct{}, 1), ended: make(chan abi.UUID)}
-	if err := watchDir(ctx, string(s.recs), s.poke); err != nil {
+	s := &supervisor{Options: o, alive: alive, recs: recs, guests: map[abi.UUID]*worker{}, wake: make(chan struct{}, 1), ended: make(chan abi.UUID)}
+	if err := watchDir(ctx, s.recs.dir, s.poke); err != nil {
 		return err
 	}
 	return s.run(ctx)
@@ -119,7 +120,7 @@ func (s *supervisor) idle(ctx context.Context) (bool, error) {
 	if len(s.guests) > 0 {
 		return false, nil
 	}
-	door, err := lockDoor(ctx, s.Dir)
+	door, err := lockDoor(ctx, s.recs.host, s.Dir)
 	if err != nil {
 		return false, err
 	}
@@ -160,7 +161,7 @@ func (s *supervisor) openLog(rec *Record) (io.WriteCloser, error) {
 	var f *os.File
 	var err error
 	if rec.Logged {
-		f, err = os.OpenFile(filepath.Join(h.Log, filepath.Base(name)+".log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+		f, err = h.OpenFile(filepath.Join(h.Log, filepath.Base(name)+".log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	} else {
 		f, err = h.OpenLog(name)
 	}
@@ -234,7 +235,8 @@ func (s *supervisor) follow(ctx context.Context, wk *worker) fate {
 
 // look asks once how the guest is, for what no event will tell.
 func (g *guest) look(ctx context.Context) fate {
-	d, err := g.Manager.Info(ctx, g.rec.ID)
+	var d domains.Domain
+	err := g.again(ctx, func() (err error) { d, err = g.Manager.Info(ctx, g.rec.ID); return err })
 	switch {
 	case errors.Is(err, domains.NoDomain) || err == nil && (d.Dying || d.UUID != g.rec.UUID):
 		return g.handle(ctx, domains.Event{Kind: domains.Destroyed, ID: g.rec.ID, UUID: g.rec.UUID})
