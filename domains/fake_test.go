@@ -45,7 +45,7 @@ const backendDom = 5
 
 // sleepyDom is a backend domain whose drivers do nothing by themselves. A test that
 // needs it adds it.
-const sleepyDom = 600
+const sleepyDom = 30000
 
 func newWorld(t *testing.T, cfg xentest.Config) *world {
 	t.Helper()
@@ -236,7 +236,7 @@ func (w *world) nothingLeft() {
 	if diff := gocmp.Diff(w.nodes, w.srv.Paths()); diff != "" {
 		w.Errorf("xenstore (-before +after):\n%s", diff)
 	}
-	for id := range abi.DomID(1 << 8) {
+	for id := range abi.DomFirstReserved {
 		if n := w.xen.Mappings(id); n > 0 {
 			w.Errorf("%d mappings of domain %d are left", n, id)
 		}
@@ -256,7 +256,7 @@ func (w *world) nothingLeftOnHost() {
 	if links := w.kern.LinkNames(); !slices.Equal(links, []string{"xenbr0"}) {
 		w.Errorf("interfaces are %v", links)
 	}
-	mine := []string{"kernel", "domid-history", "xl", "disk.img", "spare.img", "disk.qcow2", "xenstore"}
+	mine := []string{"kernel", "domid-history", "xl", "disk.img", "spare.img", "disk.qcow2", "xenstore", "supervisor.lock"}
 	err := filepath.WalkDir(w.dir, func(path string, f fs.DirEntry, err error) error {
 		if err == nil && !f.IsDir() && filepath.Dir(path) != filepath.Join(w.dir, "log") && !slices.Contains(mine, f.Name()) {
 			w.Errorf("file %s is left", strings.TrimPrefix(path, w.dir))

@@ -61,6 +61,9 @@ func fullWalk() bool { return *update || os.Getenv("GOXL_WALK") == "full" }
 func everyKind(t *testing.T, f func(w *world, spec func() *config.Spec)) {
 	for _, kind := range kinds {
 		t.Run(kind.String(), func(t *testing.T) {
+			if !fullWalk() {
+				t.Parallel() // a QEMU is looked for in the whole host
+			}
 			w := newWorld(t, xentest.Config{})
 			f(w, func() *config.Spec { return w.fullSpec(kind, kind == config.TypePVH && fullWalk()) })
 			w.nothingLeft()
@@ -158,6 +161,49 @@ func TestCreationOfAGuestThatDies(t *testing.T) {
 		w.Logf("destroyed at each of %d requests", n-1)
 		w.forgetIDs()
 	})
+}
+
+// The guest stops itself at whichever request. Nobody minds: what its configuration
+// says for that moment comes after the creation.
+func TestCreationOfAGuestThatShutsDown(t *testing.T) {
+	everyKind(t, func(w *world, spec func() *config.Spec) {
+		n, ended := 0, 0
+		for n = 1; !w.Failed(); n++ {
+			id, hit, err := w.attempt(spec(), &tripwire{at: n, of: classes, act: w.stopGuests})
+			if err != nil {
+				w.Errorf("not created: %v", err)
+			} else if d, e := w.m.Info(w.Context(), id); e != nil || d.Paused || d.Name != "guest" {
+				w.Errorf("the guest: %+v, %v", d, e)
+			} else if d.Shutdown {
+				ended++
+			}
+			if err == nil {
+				w.must(w.m.Destroy(w.Context(), id))
+			}
+			w.clean(false)
+			if hit == "" {
+				break
+			}
+			if w.Failed() {
+				w.Logf("shut down at request %d, %s: %v", n, hit, err)
+			}
+		}
+		if ended == 0 {
+			w.Error("it never ended")
+		}
+		w.Logf("shut down at each of %d requests; after %d the guest had ended", n-1, ended)
+		w.forgetIDs()
+	})
+}
+
+// stopGuests has all guests but the backend domain shut themselves down.
+func (w *world) stopGuests() {
+	for _, id := range w.xen.IDs() {
+		if id != backendDom {
+			w.xen.Shutdown(id, abi.ShutdownReason(Poweroff))
+			w.srv.Shutdown(id)
+		}
+	}
 }
 
 // killGuests destroys all guests but the backend domain, as another tool does.
