@@ -56,6 +56,55 @@ func TestLockExcludesAndIsRemoved(t *testing.T) {
 	}
 }
 
+// Who gives up waiting for a lock gets it some time later all the same, as the kernel
+// will have it, and must then give it back and leave no file.
+func TestCancelledLock(t *testing.T) {
+	h := testHost(t)
+	path := filepath.Join(h.Lib, "l")
+	first, err := h.Lock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	got := make(chan error)
+	go func() {
+		_, err := h.Lock(ctx, path)
+		got <- err
+	}()
+	time.Sleep(20 * time.Millisecond) // it waits now, most likely
+	cancel()
+	if err := <-got; !errors.Is(err, context.Canceled) {
+		t.Errorf("the second: %v", err)
+	}
+	if _, err := h.Lock(ctx, filepath.Join(h.Lib, "other")); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %v", err)
+	}
+	// The holder leaves its file, so that the waiting call locks this very one.
+	if err := first.Leave(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the lock file is left")
+		}
+	}
+	if files, _ := filepath.Glob(filepath.Join(h.Lib, "*")); len(files) != 0 {
+		t.Errorf("files %v are left", files)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	third, err := h.Lock(short, path)
+	if err != nil {
+		t.Fatalf("the lock is held by nobody, and: %v", err)
+	}
+	if err := third.Unlock(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLockXL(t *testing.T) {
 	h := testHost(t)
 	l, err := h.LockXL(t.Context())

@@ -72,3 +72,30 @@ func TestRead(t *testing.T) {
 		})
 	}
 }
+
+// Whatever stands in a note, what is believed of it is a guest's: never domain 0,
+// never a special id, and no more than was read.
+func FuzzRead(f *testing.F) {
+	const first = `{"uuid":"02000000-0000-0000-0000-000000000000","name":"a","paused":true,"pid":7,"start":9}` + "\n"
+	for _, seed := range []string{"", first, first[:20], first + `{"domid":7}` + "\n", first + `{"domid":7}`, first + `{"domid":-1}` + "\n",
+		`{"domid":32752}` + "\n", first + first, "null\n", "[]\n", "\n", `{"uuid":5}` + "\n", `{"name":"\ud800"}` + "\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		token := abi.UUID{1}
+		r := Record{Token: token}
+		err := r.read(strings.NewReader(text))
+		if r.Dom >= abi.DomFirstReserved || r.Token != token {
+			t.Errorf("read %+v", r)
+		}
+		if !strings.Contains(text, "\n") && (err != nil || r != Record{Token: token}) {
+			t.Errorf("half a line counted: %+v, %v", r, err)
+		}
+		// What was cut off behind the last whole line changes nothing.
+		again := Record{Token: token}
+		whole := text[:strings.LastIndexByte(text, '\n')+1]
+		if e := again.read(strings.NewReader(whole)); len(text) < maxNote && (again != r || (e == nil) != (err == nil)) {
+			t.Errorf("%+v, %v, and without the half line %+v, %v", r, err, again, e)
+		}
+	})
+}

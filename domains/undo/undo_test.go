@@ -93,6 +93,30 @@ func TestTakeAndAppend(t *testing.T) {
 	}
 }
 
+// What was taken away already, as a domain whose id did not do, is not undone again;
+// what came before it is.
+func TestPop(t *testing.T) {
+	var ran []string
+	var u undo.Stack
+	push := func(what string) {
+		u.Push(what, func(context.Context) error {
+			ran = append(ran, what)
+			return nil
+		})
+	}
+	push("first")
+	push("refused")
+	u.Pop()
+	push("second")
+	var err error
+	if !u.Rollback(t.Context(), &err) || err != nil {
+		t.Errorf("rollback: %v", err)
+	}
+	if want := []string{"second", "first"}; !slices.Equal(ran, want) {
+		t.Errorf("ran %q, want %q", ran, want)
+	}
+}
+
 func ExampleStack() {
 	create := func() (err error) {
 		var u undo.Stack
