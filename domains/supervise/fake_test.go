@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"goxl/xenctrl/xentest"
 	"goxl/xenstore"
 	"goxl/xenstore/server"
+	"goxl/xenstore/wire"
 )
 
 // world is a host in memory with a supervisor.
@@ -30,20 +33,23 @@ type world struct {
 	dir  string
 	ends chan error // what Run returned
 	stop context.CancelFunc
+	// refuse counts down to the request of xenstore that is refused; at 0 and below
+	// all are granted.
+	refuse atomic.Int32
 }
 
 func newWorld(t *testing.T, v abi.Version) *world {
 	t.Helper()
 	w := &world{T: t, xen: xentest.New(t, xentest.Config{Version: v}), srv: server.New(server.Options{}), dir: t.TempDir(), ends: make(chan error, 1)}
-	dial := func() *xenstore.Client {
+	dial := func(before func(wire.Op) syscall.Errno) *xenstore.Client {
 		c, err := xenstore.Dial(t.Context(), xenstore.WithReconnect(nil),
-			xenstore.WithDialer(func(context.Context) (net.Conn, error) { return w.srv.Pipe(0), nil }))
+			xenstore.WithDialer(func(context.Context) (net.Conn, error) { return w.srv.PipeBefore(0, before), nil }))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
-	store, console := dial(), dial()
+	store, console := dial(w.before), dial(nil)
 	h := host.New(host.Paths{Run: w.dir, Lib: w.dir, Log: w.dir, Scripts: w.dir, Hotplug: w.dir, XLLock: filepath.Join(w.dir, "xl"), Proc: "/proc", Sys: "/sys", Dev: "/dev"})
 	m, err := domains.Open(t.Context(), domains.Options{Xen: w.xen.Handle(), Store: store, Host: h, Paths: domains.Paths{Own: w.own(), KernelCache: "off"}})
 	if err != nil {
@@ -71,6 +77,14 @@ func newWorld(t *testing.T, v abi.Version) *world {
 		w.srv.Close()
 	})
 	return w
+}
+
+// before has its say about each request of the manager.
+func (w *world) before(wire.Op) syscall.Errno {
+	if w.refuse.Add(-1) == 0 {
+		return syscall.EIO
+	}
+	return 0
 }
 
 // serveConsoles is the console daemon, told that path has changed. A new connection

@@ -63,7 +63,12 @@ func (g *guest) ended(ctx context.Context, why domains.Reason) fate {
 		g.logf("Domain has suspended.")
 		return keep
 	}
-	if name, err := g.Manager.Name(ctx, g.rec.ID); err == nil && strings.HasSuffix(name, awaySuffix) {
+	away, err := g.movedAway(ctx)
+	if err != nil {
+		g.logf("Domain %d is left as it is, for it may have moved to another host: %v", g.rec.ID, err)
+		return failed
+	}
+	if away {
 		g.logf("Domain %d is what was left of a migration: it is the operator's.", g.rec.ID)
 		return g.exit()
 	}
@@ -97,6 +102,20 @@ func (g *guest) ended(ctx context.Context, why domains.Reason) fate {
 
 // awaySuffix marks a guest that another host has the right to run.
 const awaySuffix = "--migratedaway"
+
+// movedAway reports whether another host runs the guest by now: to start it here too
+// would be the end of its disks, so only a sure no will do.
+func (g *guest) movedAway(ctx context.Context) (away bool, err error) {
+	err = g.again(ctx, func() error {
+		name, err := g.Manager.Name(ctx, g.rec.ID)
+		away = strings.HasSuffix(name, awaySuffix)
+		if errors.Is(err, domains.NoName) {
+			return nil
+		}
+		return err
+	})
+	return away, err
+}
 
 func (g *guest) exit() fate {
 	g.logf("Done. Exiting now")

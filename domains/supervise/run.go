@@ -194,7 +194,7 @@ func (s *supervisor) work(ctx context.Context, wk *worker) {
 // forget removes the record of a guest that is gone, unless the guest was registered
 // anew as another domain meanwhile: when it moves within the host.
 func (s *supervisor) forget(ctx context.Context, rec *Record) error {
-	door, err := lockDoor(ctx, s.Dir)
+	door, err := lockDoor(ctx, s.Manager.Host(), s.Dir)
 	if err != nil {
 		return err
 	}

@@ -213,20 +213,30 @@ func TestMovedWithinHost(t *testing.T) {
 	}
 }
 
-// What is left of a guest that has moved is not ours to end or to start again.
+// What is left of a guest that has moved is not ours to end or to start again,
+// whichever request is refused while we look.
 func TestMigratedAway(t *testing.T) {
-	w := newWorld(t, release417)
-	id := w.create(w.spec())
-	if err := w.m.Rename(t.Context(), id, "guest--migratedaway"); err != nil {
-		t.Fatal(err)
-	}
-	w.end(id, domains.Reboot)
-	if err := w.ended(); err != nil {
-		t.Error(err)
-	}
-	w.awaitLog("it is the operator's")
-	if ids := w.xen.IDs(); len(ids) != 1 {
-		t.Errorf("domains %v, want the one that was", ids)
+	for n := range int32(4) {
+		t.Run(fmt.Sprintf("request %d refused", n), func(t *testing.T) {
+			w := newWorld(t, release417)
+			id := w.create(w.spec())
+			w.awaitLog("to die")
+			if err := w.m.Rename(t.Context(), id, "guest--migratedaway"); err != nil {
+				t.Fatal(err)
+			}
+			w.refuse.Store(n)
+			w.end(id, domains.Reboot)
+			if err := w.ended(); err != nil {
+				t.Error(err)
+			}
+			w.awaitLog("it is the operator's")
+			if ids := w.xen.IDs(); len(ids) != 1 || ids[0] != id {
+				t.Errorf("domains %v, want the one that was", ids)
+			}
+			if n == 1 && !strings.Contains(w.log(), "trying again") {
+				t.Errorf("nothing was refused; log:\n%s", w.log())
+			}
+		})
 	}
 }
 
