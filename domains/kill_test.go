@@ -56,6 +56,14 @@ func (w *world) forgetIDs() { os.Remove(filepath.Join(w.dir, "domid-history")) }
 // step of collections, for guests with a QEMU, for each request of a FaultWalk.
 func fullWalk() bool { return *update || os.Getenv("GOXL_WALK") == "full" }
 
+// stride is one in a full walk and n otherwise.
+func stride(n int) int {
+	if fullWalk() {
+		return 1
+	}
+	return n
+}
+
 // everyKind runs a test on a world for each kind of guest. A guest with a QEMU
 // takes ten times as long, so only one kind has it.
 func everyKind(t *testing.T, f func(w *world, spec func() *config.Spec)) {
@@ -107,14 +115,10 @@ func TestKilledCollection(t *testing.T) {
 		w.must(w.m.Destroy(w.Context(), id))
 		w.forgetIDs()
 		const places = 3
-		stride := 1
-		if !fullWalk() {
-			stride = 7
-		}
 		whole, runs := total[hypercalls]+total[requests]+total[systemCalls], 0
 		for i := range places {
 			at := whole * (2*i + 1) / (2 * places)
-			for n := 1; !w.Failed(); n += stride {
+			for n := 1; !w.Failed(); n += stride(7) {
 				_, born, err := w.attempt(spec(), &tripwire{at: at, of: classes, fail: syscall.EIO, dead: true})
 				if err == nil {
 					w.Fatalf("request %d was not reached", at)
@@ -142,7 +146,7 @@ func TestKilledCollection(t *testing.T) {
 func TestCreationOfAGuestThatDies(t *testing.T) {
 	everyKind(t, func(w *world, spec func() *config.Spec) {
 		n := 0
-		for n = 1; !w.Failed(); n++ {
+		for n = 1; !w.Failed(); n += stride(3) {
 			id, hit, err := w.attempt(spec(), &tripwire{at: n, of: classes, act: w.killGuests})
 			if hit == "" {
 				w.must(w.m.Destroy(w.Context(), id))
@@ -158,7 +162,7 @@ func TestCreationOfAGuestThatDies(t *testing.T) {
 				w.Logf("destroyed at request %d, %s: %v", n, hit, err)
 			}
 		}
-		w.Logf("destroyed at each of %d requests", n-1)
+		w.Logf("destroyed at one in %d of %d requests", stride(3), n-1)
 		w.forgetIDs()
 	})
 }
@@ -168,7 +172,7 @@ func TestCreationOfAGuestThatDies(t *testing.T) {
 func TestCreationOfAGuestThatShutsDown(t *testing.T) {
 	everyKind(t, func(w *world, spec func() *config.Spec) {
 		n, ended := 0, 0
-		for n = 1; !w.Failed(); n++ {
+		for n = 1; !w.Failed(); n += stride(3) {
 			id, hit, err := w.attempt(spec(), &tripwire{at: n, of: classes, act: w.stopGuests})
 			if err != nil {
 				w.Errorf("not created: %v", err)
@@ -191,7 +195,7 @@ func TestCreationOfAGuestThatShutsDown(t *testing.T) {
 		if ended == 0 {
 			w.Error("it never ended")
 		}
-		w.Logf("shut down at each of %d requests; after %d the guest had ended", n-1, ended)
+		w.Logf("shut down at one in %d of %d requests; after %d the guest had ended", stride(3), n-1, ended)
 		w.forgetIDs()
 	})
 }
