@@ -10,12 +10,16 @@ import (
 
 // Preserve keeps domain id, which has ended, under another name, so that its
 // guest can be built again beside it. In xenstore it gets a new uuid with it; the
-// one that Xen knows stays (libxl_domain_preserve).
+// one that Xen knows stays (libxl_domain_preserve). A domain that has the name
+// already was preserved before, and is left as it is.
 func (m *Manager) Preserve(ctx context.Context, id abi.DomID, name string) error {
 	op := fmt.Sprintf("preserve domain %d as %q", id, name)
-	d, err := m.info(id)
+	d, err := m.Info(ctx, id)
 	if err != nil {
 		return err
+	}
+	if d.Named && d.Name == name {
+		return nil
 	}
 	if err := m.checkName(ctx, op, id, name); err != nil {
 		return err

@@ -229,6 +229,17 @@ func (w *world) log() string {
 	return string(b)
 }
 
+// vms lists the children of /vm.
+func (w *world) vms() []string {
+	var all []string
+	for _, p := range w.srv.Paths() {
+		if uuid, ok := strings.CutPrefix(p, "/vm/"); ok && !strings.Contains(uuid, "/") {
+			all = append(all, uuid)
+		}
+	}
+	return all
+}
+
 // records counts the guests on record.
 func (w *world) records() int {
 	files, _ := filepath.Glob(filepath.Join(w.own(), "guests", "*.json"))

@@ -443,6 +443,9 @@ func TestRestartedBeside(t *testing.T) {
 			if ids := w.xen.IDs(); len(ids) != 2 {
 				t.Errorf("domains %v, want the old one and the new one", ids)
 			}
+			if all := w.vms(); len(all) != 2 {
+				t.Errorf("/vm has %v, want a node for each domain", all)
+			}
 			w.end(d.ID, domains.Poweroff)
 			if err := w.ended(); err != nil {
 				t.Error(err)
