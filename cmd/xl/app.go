@@ -19,6 +19,9 @@ type surroundings struct {
 	// connect opens Xen and xenstore. The host's release is known from then on.
 	connect func(context.Context) (*host, error)
 	conf    string // path of xl.conf
+	// supervise starts a supervisor that keeps its state in dir. Nil: there is
+	// nothing to follow the ends of guests.
+	supervise func(dir string) error
 }
 
 // app is one run of xl.
@@ -76,6 +79,7 @@ func (a *app) main(ctx context.Context, args []string) int {
 	if err := h.manage(ctx, g); err != nil {
 		return a.rep.report(failf(err, "cannot init xl context"))
 	}
+	a.wakeSupervisor(ctx, rest[0])
 	return a.rep.report(a.dispatch(ctx, rest))
 }
 

@@ -24,7 +24,7 @@ const superviseVerb = "goxl-supervise"
 // guest id: nobody, this process, or the host's supervisor, which is started when
 // there is none.
 func (a *app) follow(ctx context.Context, c *creating, id abi.DomID) error {
-	if c.unwatched {
+	if c.unwatched || a.env.supervise == nil {
 		return nil
 	}
 	rec, err := supervise.NewRecord(ctx, a.host.domains, id)
@@ -35,22 +35,36 @@ func (a *app) follow(ctx context.Context, c *creating, id abi.DomID) error {
 		return createFailure(supervise.Follow(ctx, a.superviseOptions(), rec, a.env.stderr))
 	}
 	dir := a.host.domains.Paths().Own
-	err = supervise.Register(ctx, dir, rec, func() error {
-		exe, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		log, err := os.OpenFile(dir+"/supervisor.log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-		if err != nil {
-			return err
-		}
-		defer log.Close()
-		return supervise.Spawn(exe, []string{superviseVerb}, log)
-	})
-	if err != nil {
+	if err := supervise.Register(ctx, dir, rec, func() error { return a.env.supervise(dir) }); err != nil {
 		return createFailure(fmt.Errorf("guest %d runs, but nobody will follow its end: %w", id, err))
 	}
 	return nil
+}
+
+// wakeSupervisor starts the host's supervisor when it was killed and guests need
+// it. No command fails because of that; what went wrong is told on stderr.
+func (a *app) wakeSupervisor(ctx context.Context, verb string) {
+	if verb == superviseVerb || a.globals.dryRun || a.env.supervise == nil {
+		return
+	}
+	dir := a.host.domains.Paths().Own
+	if err := supervise.Wake(ctx, dir, func() error { return a.env.supervise(dir) }); err != nil {
+		fmt.Fprintf(a.env.stderr, "warning: %v\n", err)
+	}
+}
+
+// spawnSupervisor starts this program as the supervisor with its state in dir.
+func spawnSupervisor(dir string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(dir+"/supervisor.log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	return supervise.Spawn(exe, []string{superviseVerb}, log)
 }
 
 func (a *app) superviseOptions() supervise.Options {
@@ -87,6 +101,9 @@ func superviseCommand(a *app) *cli.Command {
 			return err
 		}
 		defer func() { err = errors.Join(err, o.Manager.Close()) }()
-		return supervise.Run(ctx, o)
+		if err := supervise.Run(ctx, o); !errors.Is(err, supervise.ErrRunning) {
+			return err
+		}
+		return nil // two commands started one at the same time
 	}})
 }

@@ -12,5 +12,7 @@ func main() {
 		release: sysfsRelease,
 		connect: openHost,
 		conf:    xlConf,
+
+		supervise: spawnSupervisor,
 	}))
 }
