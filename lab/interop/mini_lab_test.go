@@ -21,7 +21,12 @@ import (
 // runs yet.
 func newMini(t *testing.T, kind string, mib, vcpus int, options, more string) *guest {
 	t.Helper()
-	g := &guest{name: "mini-" + kind, kind: kind, cfg: filepath.Join(t.TempDir(), "mini.cfg")}
+	return namedMini(t, "mini-"+kind, kind, mib, vcpus, options, more)
+}
+
+func namedMini(t *testing.T, name, kind string, mib, vcpus int, options, more string) *guest {
+	t.Helper()
+	g := &guest{name: name, kind: kind, cfg: filepath.Join(t.TempDir(), name+".cfg")}
 	text := fmt.Sprintf("name = %q\ntype = %q\nkernel = %q\nextra = %q\nmemory = %d\nvcpus = %d\n%s",
 		g.name, kind, getenv(t, "GOXL_MINI"), options, mib, vcpus, more)
 	if err := os.WriteFile(g.cfg, []byte(text), 0o644); err != nil {
