@@ -8,8 +8,20 @@ import (
 
 	"goxl/domains/config"
 	"goxl/domains/policy"
+	"goxl/domains/undo"
 	"goxl/xenctrl/abi"
 )
+
+// pace is how often domains that change their size are looked at, and for how long.
+type pace struct {
+	look     time.Duration // at a guest: Xen tells nobody when a domain gets smaller
+	retry    time.Duration // at domain 0
+	progress time.Duration // how long one wait for domain 0 lasts without progress
+	credit   time.Duration // how long all waits for it may last
+}
+
+// usualPace has xl's times for domain 0. Source: xl_vmcontrol.c.
+var usualPace = pace{look: 100 * time.Millisecond, retry: 2 * time.Second, progress: 10 * time.Second, credit: 30 * time.Second}
 
 // neededMemory is how much free memory the host must have for a guest with all
 // defaults filled in.
@@ -28,37 +40,63 @@ func (m *Manager) freeMemory() (abi.KiB, error) {
 }
 
 // makeRoom sees to it that need is free, by making domain 0 smaller, as long as
-// that gets somewhere: xl's rules (freemem in xl_vmcontrol.c).
-func (m *Manager) makeRoom(ctx context.Context, name string, need abi.KiB) error {
-	credit := freeCredit
+// that gets somewhere: xl's rules (freemem in xl_vmcontrol.c). When it fails domain 0
+// gets its target back, so that a guest that is refused costs it nothing; the genuine
+// tool leaves it as small as it got.
+func (m *Manager) makeRoom(ctx context.Context, name string, need abi.KiB) (err error) {
+	var u undo.Stack
+	defer u.Rollback(ctx, &err)
+	var before, last abi.KiB // targets of domain 0
+	credit := m.pace.credit
 	for {
 		free, err := m.freeMemory()
 		if err != nil {
 			return err
 		}
 		if free >= need {
+			u.Commit()
 			return nil
 		}
 		if credit <= 0 {
-			return m.shortage(ctx, name, need, free)
+			return m.shortage(ctx, abi.DomInvalid, name, need, free)
 		}
 		short := need - free
-		err = m.setTarget(ctx, 0, func(current, _ abi.KiB) abi.KiB { return current - min(current, short) }, false)
+		err = m.setTarget(ctx, 0, func(current, _ abi.KiB) abi.KiB {
+			if u.Len() == 0 {
+				before = current
+			}
+			last = current - min(current, short)
+			return last
+		}, false)
 		if err != nil {
 			if errors.Is(err, OutOfRange) {
-				return m.shortage(ctx, name, need, free)
+				return m.shortage(ctx, abi.DomInvalid, name, need, free)
 			}
 			return err
+		}
+		if u.Len() == 0 {
+			u.Push("make domain 0 smaller", func(ctx context.Context) error { return m.restoreDom0(ctx, last, before) })
 		}
 		start := time.Now()
 		if err := m.waitForDom0(ctx); err != nil {
 			if ctx.Err() != nil {
 				return fail(Interrupted, 0, "free memory for "+name, context.Cause(ctx))
 			}
-			return m.shortage(ctx, name, need, free)
+			return m.shortage(ctx, abi.DomInvalid, name, need, free)
 		}
 		credit -= time.Since(start).Truncate(time.Second)
 	}
+}
+
+// restoreDom0 sets domain 0's target to before, unless somebody else has changed it
+// from ours in the meantime.
+func (m *Manager) restoreDom0(ctx context.Context, ours, before abi.KiB) error {
+	return m.setTarget(ctx, 0, func(current, _ abi.KiB) abi.KiB {
+		if current != ours {
+			return current
+		}
+		return before
+	}, false)
 }
 
 var errNoProgress = errors.New("domain 0 does not get smaller")
@@ -70,12 +108,12 @@ func (m *Manager) waitForDom0(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	patience, last := freeProgress, ^abi.KiB(0)
+	patience, last := m.pace.progress, ^abi.KiB(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(freeRetry):
+		case <-time.After(m.pace.retry):
 		}
 		d, err := m.info(0)
 		if err != nil {
@@ -88,7 +126,7 @@ func (m *Manager) waitForDom0(ctx context.Context) error {
 		case now > last:
 			return errNoProgress
 		case now == last:
-			patience -= freeRetry
+			patience -= m.pace.retry
 		}
 		if last = now; patience <= 0 {
 			return errNoProgress
@@ -96,14 +134,24 @@ func (m *Manager) waitForDom0(ctx context.Context) error {
 	}
 }
 
-// shortage is the error for too little memory, with who could give some.
-func (m *Manager) shortage(ctx context.Context, name string, need, free abi.KiB) *Error {
+// shortage is the error for too little memory, with who could give some. Building is
+// the domain that it is for, DomInvalid when there is none yet.
+func (m *Manager) shortage(ctx context.Context, building abi.DomID, name string, need, free abi.KiB) *Error {
 	s := &Shortage{Need: need, Free: free}
 	list, err := m.List(ctx)
 	if err != nil {
 		list = nil // the numbers alone are worth saying
 	}
 	for _, d := range list {
+		if d.ID == building {
+			continue
+		}
+		s.Claimed += d.Outstanding
+	}
+	for _, d := range list {
+		if d.ID == building {
+			continue
+		}
 		least := policy.MinDom0
 		if d.ID != 0 {
 			least = d.Current / 2 // a guess: no kernel tells how small it can get
@@ -112,11 +160,22 @@ func (m *Manager) shortage(ctx context.Context, name string, need, free abi.KiB)
 			continue
 		}
 		g := Giver{ID: d.ID, Name: d.Name, Has: d.Current, Spare: d.Current - least}
-		give := min(g.Spare, need-free)
+		give := g.Spare
+		if missing := s.Missing(); missing > 0 {
+			give = min(give, missing)
+		}
 		g.Advice = fmt.Sprintf("xl mem-set %d %dm", d.ID, (d.Current-give)/1024)
 		s.Givers = append(s.Givers, g)
 	}
 	return &Error{Kind: NoMemory, Op: "create " + name, Err: s}
+}
+
+// whyLeftAlone says why domain 0 is not made smaller for a new guest.
+func (m *Manager) whyLeftAlone() string {
+	if m.conf.Autoballoon == config.False {
+		return `domain 0 is left as it is: xl.conf says autoballoon="off"`
+	}
+	return `domain 0 is left as it is: Xen was started with dom0_mem=, and xl.conf does not say autoballoon="on"`
 }
 
 // autoballoon reports whether domain 0 may be made smaller for a new guest.

@@ -185,7 +185,9 @@ func (c *creation) reserveMemory(ctx context.Context) (release func(), err error
 			return nil, err
 		}
 		if free < c.spec.BInfo.TargetMem.Value() {
-			return nil, m.shortage(ctx, c.spec.CInfo.Name.Value(), need, free)
+			short := m.shortage(ctx, abi.DomInvalid, c.spec.CInfo.Name.Value(), need, free)
+			short.Hint = m.whyLeftAlone()
+			return nil, short
 		}
 		return func() {}, nil
 	}
@@ -255,7 +257,7 @@ func (c *creation) createDomain(ctx context.Context) error {
 			return failf(DomIDTaken, want, c.op, "domain %d exists already", want)
 		case errors.Is(err, xenctrl.ErrNoMemory):
 			free, _ := m.freeMemory()
-			return m.shortage(ctx, c.spec.CInfo.Name.Value(), neededMemory(&c.spec.BInfo), free)
+			return m.shortage(ctx, abi.DomInvalid, c.spec.CInfo.Name.Value(), neededMemory(&c.spec.BInfo), free)
 		case err != nil:
 			return fail(Hypervisor, 0, c.op, err)
 		}

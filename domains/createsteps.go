@@ -131,7 +131,7 @@ func (c *creation) buildError(ctx context.Context, err error) error {
 		if d, err := c.m.info(c.id); err == nil {
 			free += d.Current // what the guest got is free again in a moment
 		}
-		short := c.m.shortage(ctx, c.spec.CInfo.Name.Value(), neededMemory(&c.spec.BInfo), free)
+		short := c.m.shortage(ctx, c.id, c.spec.CInfo.Name.Value(), neededMemory(&c.spec.BInfo), free)
 		short.Err = fmt.Errorf("%w: %w", err, short.Err)
 		return short
 	case errors.Is(err, image.ErrFormat), errors.Is(err, image.ErrTooBig):

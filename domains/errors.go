@@ -160,6 +160,8 @@ func failf(kind Code, id abi.DomID, op, format string, args ...any) *Error {
 type Shortage struct {
 	Need abi.KiB // what the guest takes, with paging pool and overhead
 	Free abi.KiB // what Xen has free
+	// Claimed is how much of that is set aside for other guests being built.
+	Claimed abi.KiB
 	// Givers could make room, in the order worth trying.
 	Givers []Giver
 }
@@ -173,10 +175,23 @@ type Giver struct {
 	Advice string  // the command that asks it to
 }
 
+// Missing is how much more must become free; 0 when it would be enough now, but was
+// not when it was asked for, or not in pieces of the right size.
+func (s *Shortage) Missing() abi.KiB {
+	have := s.Free - min(s.Free, s.Claimed)
+	return s.Need - min(s.Need, have)
+}
+
 func (s *Shortage) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "not enough memory: %d MiB free, %d MiB needed, %d MiB short",
-		s.Free/1024, (s.Need+1023)/1024, (s.Need-s.Free+1023)/1024)
+	fmt.Fprintf(&b, "not enough memory: %d MiB free", s.Free/1024)
+	if s.Claimed > 0 {
+		fmt.Fprintf(&b, ", %d MiB of that set aside for guests being built", s.Claimed/1024)
+	}
+	fmt.Fprintf(&b, ", %d MiB needed", (s.Need+1023)/1024)
+	if n := s.Missing(); n > 0 {
+		fmt.Fprintf(&b, ", %d MiB short", (n+1023)/1024)
+	}
 	for i, g := range s.Givers {
 		sep := ", "
 		if i == 0 {

@@ -51,6 +51,7 @@ type Manager struct {
 	models  *dm.Models
 	kernels *cache.Cache
 	reuse   time.Duration // how long a domain id rests
+	pace    pace          // of domains that change their size
 	// ballooning is held with the lock file of xl, which excludes other processes
 	// only.
 	ballooning sync.Mutex
@@ -78,7 +79,7 @@ func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 	if m.host == nil {
 		m.host = host.New(host.DefaultPaths())
 	}
-	m.reuse = reuseTimeout(os.Getenv)
+	m.reuse, m.pace = reuseTimeout(os.Getenv), usualPace
 	if m.xen == nil {
 		if m.xen, err = xenctrl.Open(); err != nil {
 			return nil, fail(Hypervisor, 0, "open Xen's control interface", err)

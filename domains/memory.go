@@ -5,19 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"goxl/domains/config"
 	"goxl/domains/policy"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
-)
-
-// How long domain 0 may take to make room for a guest (xl_vmcontrol.c).
-const (
-	freeRetry    = 2 * time.Second
-	freeProgress = 10 * time.Second // how long one wait for dom0 lasts without progress
-	freeCredit   = 30 * time.Second // how long all waits may last
 )
 
 // targetFudge is the difference between the memory that is configured and the
@@ -156,6 +148,9 @@ func (m *Manager) setTarget(ctx context.Context, id abi.DomID, choose func(curre
 	return fail(Store, id, op, err)
 }
 
+// checkTarget holds a target to the static maximum and, for domain 0, to
+// LIBXL_MIN_DOM0_MEM. The genuine tool knows no minimum of guests, as nobody but
+// their kernels does: a balloon driver stops by itself.
 func checkTarget(id abi.DomID, op string, target, maximum abi.KiB) *Error {
 	if target > maximum {
 		return &Error{Kind: OutOfRange, Op: op, Dom: id,
@@ -175,7 +170,7 @@ func (m *Manager) enforceTarget(id abi.DomID, spec *config.Spec, target, video a
 			return m.hyper(id, "set Xen's memory limit", err)
 		}
 	}
-	if spec.CInfo.Type == config.TypePV {
+	if id == 0 || spec.CInfo.Type == config.TypePV {
 		return nil
 	}
 	_, err := m.xen.SetPODTarget(id, (target + policy.MaxMemSlack).Pages())

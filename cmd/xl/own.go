@@ -19,6 +19,7 @@ var ownOptions = []ownOption{
 var ownCommandOptions = []ownOption{
 	{"migrate --max-downtime=MS", "Suspend the domain once the rest can be sent within MS milliseconds"},
 	{"migrate --max-rounds=N", "Suspend it after N rounds of sending at the latest"},
+	{"mem-set --wait[=SECONDS]", "Wait for the domain to follow, 30 seconds unless told; exit 1, with what it gave, if it does not"},
 }
 
 // ownVerb is a command that the genuine xl lacks, found by its full name only.
