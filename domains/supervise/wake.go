@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+
+	"goxl/domains/host"
 )
 
 // Wake calls start when guests are on record and nobody looks after them, which is
@@ -16,7 +18,7 @@ func Wake(ctx context.Context, dir string, start func() error) error {
 	if err != nil || orphaned == 0 {
 		return err
 	}
-	door, err := lockDoor(ctx, dir)
+	door, err := lockDoor(ctx, host.New(host.Paths{}), dir)
 	if err != nil {
 		return err
 	}
@@ -32,7 +34,7 @@ func Wake(ctx context.Context, dir string, start func() error) error {
 
 // orphans counts the guests on record if no supervisor runs.
 func orphans(dir string) (int, error) {
-	files, err := filepath.Glob(filepath.Join(string(recordsIn(dir)), "*.json"))
+	files, err := filepath.Glob(filepath.Join(recordsIn(nil, dir).dir, "*.json"))
 	if err != nil || len(files) == 0 {
 		return 0, err
 	}
