@@ -209,11 +209,11 @@ func TestLabBoot(t *testing.T) {
 	}{
 		{"PVH", build.PVH, 160 << 10, 1, "", ""},
 		{"PV", build.PV, 160 << 10, 1, "", ""},
-		{"PVH with 2 vcpus", build.PVH, 160 << 10, 2, "", "none"},
+		{"PVH with 2 vcpus", build.PVH, 160 << 10, 2, "", "4.17"},
 		{"PV with 2 vcpus", build.PV, 160 << 10, 2, "", "4.17"},
-		{"PVH with 33 vcpus", build.PVH, 256 << 10, 33, " maxcpus=3", "none"},
-		{"PV with 33 vcpus", build.PV, 256 << 10, 33, " maxcpus=3", "4.17"},
-		{"PVH with 128 vcpus", build.PVH, 384 << 10, 128, " maxcpus=2", "none"},
+		{"PVH with 33 vcpus", build.PVH, 256 << 10, 33, " maxcpus=3", "4.17"},
+		{"PV with 33 vcpus", build.PV, 256 << 10, 33, " maxcpus=3", "none"},
+		{"PVH with 128 vcpus", build.PVH, 384 << 10, 128, " maxcpus=2", "4.17"},
 		{"PV with 128 vcpus", build.PV, 384 << 10, 128, " maxcpus=2", "4.17"},
 	} {
 		if tt.where != "" && tt.where != os.Getenv("GOXL_XEN") && os.Getenv("GOXL_MATRIX") != "full" {

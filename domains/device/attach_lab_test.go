@@ -16,21 +16,9 @@ import (
 	"goxl/domains/host"
 )
 
-func TestLabPVH(t *testing.T) {
-	inFullMatrix(t)
-	labDevices(t, device.PVH)
-}
+func TestLabPVH(t *testing.T) { labDevices(t, device.PVH) }
 
 func TestLabPV(t *testing.T) { labDevices(t, device.PV) }
-
-// inFullMatrix leaves to make matrix what has not passed whole in the lab yet: see
-// the README on what does not work.
-func inFullMatrix(t *testing.T) {
-	t.Helper()
-	if os.Getenv("GOXL_MATRIX") != "full" {
-		t.Skip("has not passed whole in the lab yet: make matrix runs it")
-	}
-}
 
 // labDevices attaches each kind of device in each way and takes it down by the
 // other toolstack; what both write is compared node by node.
@@ -199,7 +187,6 @@ func (l *lab) onBridge(name, bridge string, mtu int) {
 // TestLabSharing checks that two guests cannot write to one disk, and that two
 // can read it, whichever toolstack attached the first.
 func TestLabSharing(t *testing.T) {
-	inFullMatrix(t)
 	a, b := newLab(t, device.PVH), newLab(t, device.PVH)
 	file := a.image("shared.img")
 	before := b.state()

@@ -25,7 +25,7 @@ func TestLabDumpCore(t *testing.T) {
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
 	kinds := []string{"pv"}
-	if os.Getenv("GOXL_MATRIX") == "full" {
+	if full() {
 		kinds = append(kinds, "pvh")
 	}
 	for _, kind := range kinds {

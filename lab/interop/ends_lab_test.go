@@ -58,6 +58,7 @@ func stories() []story {
 // domains that exist afterwards, their names, the cores and the lines of the guests'
 // logs are the same.
 func TestLabEnds(t *testing.T) {
+	inCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
 	t.Cleanup(leftovers(t)) // after the stories, which run beside each other

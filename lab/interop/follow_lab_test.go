@@ -18,6 +18,7 @@ import (
 
 // TestLabUnfollowed: nobody acts on the end of a guest made with -e, by either tool.
 func TestLabUnfollowed(t *testing.T) {
+	inCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
 	t.Cleanup(leftovers(t))
@@ -46,6 +47,7 @@ func TestLabUnfollowed(t *testing.T) {
 // TestLabForeground: xl create -F stays until its guest has ended for good, writes
 // the log's lines on stderr, and ends with the same status, in both tools.
 func TestLabForeground(t *testing.T) {
+	inCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
 	t.Cleanup(leftovers(t))
@@ -92,6 +94,7 @@ func TestLabForeground(t *testing.T) {
 // end of a guest. The next command starts another one, which makes up for what was
 // not done.
 func TestLabSupervisorKilled(t *testing.T) {
+	inCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
 	t.Cleanup(leftovers(t))
@@ -175,6 +178,7 @@ func killSupervisor(t *testing.T) {
 // TestLabLetGo: a guest of ours that the genuine tool saves and restores is followed
 // by the genuine tool from then on, one that was renamed by a migration by nobody.
 func TestLabLetGo(t *testing.T) {
+	inCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
 	t.Cleanup(leftovers(t))

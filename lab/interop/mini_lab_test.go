@@ -214,6 +214,7 @@ func inPlace() string {
 
 // TestLabMiniExits has the guest end by itself in every way, and Xen say how.
 func TestLabMiniExits(t *testing.T) {
+	inCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
 	var keep strings.Builder
@@ -242,6 +243,7 @@ func TestLabMiniExits(t *testing.T) {
 // TestLabMiniLarge checks a guest of several hundred MiB and two vcpus, and that a
 // flood of text comes out whole.
 func TestLabMiniLarge(t *testing.T) {
+	inCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
 	for _, kind := range []string{"pvh", "pv"} {

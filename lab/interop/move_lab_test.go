@@ -46,7 +46,7 @@ func moves(ours, genuine tool) []move {
 			}
 		}
 	}
-	if os.Getenv("GOXL_MATRIX") == "full" {
+	if full() {
 		return all
 	}
 	var cover []move

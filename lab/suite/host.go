@@ -94,9 +94,7 @@ func (r *runner) onHost(ctx context.Context, t Target, h *lab.Host, p Package) e
 	r.log.note(t.String(), fmt.Sprintf("%s: %s in %s", p.Path, result, time.Since(begin).Round(100*time.Millisecond)))
 	if result.Failed > 0 {
 		r.explain(ctx, t, h)
-		if lastReset(ctx, h) != before {
-			err = r.again(ctx, t, h, p)
-		}
+		err = r.again(ctx, t, h, p, lastReset(ctx, h) != before)
 	}
 	r.sweep(ctx, t, h, p)
 	return err

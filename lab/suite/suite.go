@@ -35,13 +35,31 @@ type Options struct {
 type Target struct {
 	Release lab.Release
 	Store   string // xenstore daemon
+	Part    Part
 }
 
 func (t Target) String() string { return "Xen " + t.Release.Xen + " with " + t.Store }
 
-// Targets are all releases that a lab can run, with either xenstore daemon.
+// Part is which packages a target has, where two hosts share the work.
+type Part int
+
+// The parts. Guests' lives in both tools' hands are about half of everything.
+const (
+	Whole Part = iota
+	Lives      // lab/interop
+	Rest       // everything else
+)
+
+// livesDir is the package of the part [Lives].
+const livesDir = "lab/interop"
+
+// Targets are all releases that a lab can run, with either xenstore daemon. The
+// release that everything is tried on has two hosts.
 func Targets() []Target {
-	return []Target{{lab.Xen417, "oxenstored"}, {lab.Xen414, "xenstored"}, {lab.Xen420, "oxenstored"}}
+	return []Target{
+		{lab.Xen417, "oxenstored", Lives}, {lab.Xen417, "oxenstored", Rest},
+		{lab.Xen414, "xenstored", Whole}, {lab.Xen420, "oxenstored", Whole},
+	}
 }
 
 // allPackages is the pattern of the whole module.

@@ -123,7 +123,7 @@ func TestRedeem(t *testing.T) {
 }
 
 func TestWanted(t *testing.T) {
-	on414, on417, on420 := Target{lab.Xen414, "xenstored"}, Target{lab.Xen417, "oxenstored"}, Target{lab.Xen420, "oxenstored"}
+	on414, on417, on420 := Target{lab.Xen414, "xenstored", Whole}, Target{lab.Xen417, "oxenstored", Whole}, Target{lab.Xen420, "oxenstored", Whole}
 	all := &runner{Options: Options{Packages: []string{allPackages}}}
 	for _, tt := range []struct {
 		dir  string
@@ -159,5 +159,21 @@ func TestGroup(t *testing.T) {
 	}
 	if got, want := patternOf("TestLabX/a+b"), `^TestLabX$/^a\+b$`; got != want {
 		t.Errorf("patternOf = %s, want %s", got, want)
+	}
+}
+
+// Two hosts that share a release's packages leave none out, and do none twice.
+func TestParts(t *testing.T) {
+	all := &runner{Options: Options{Packages: []string{allPackages}}}
+	for _, dir := range []string{"lab/interop", "xenctrl", "domains/device", "cmd/xl"} {
+		n := 0
+		for _, target := range Targets() {
+			if target.Release == lab.Xen417 && all.wanted(target, Package{Dir: dir}) {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s runs on %d hosts with 4.17, want 1", dir, n)
+		}
 	}
 }
