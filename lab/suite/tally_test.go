@@ -89,7 +89,7 @@ func TestLabPackagesAreFoundByFileName(t *testing.T) {
 
 func TestCommandTellsTheTestWhereItIs(t *testing.T) {
 	r := &runner{Options: Options{Limit: 60e9}}
-	got := r.command(Targets()[1], Package{"goxl/b/c", "b/c"}, r.pattern())
+	got := r.command(Targets()[2], Package{"goxl/b/c", "b/c"}, r.pattern())
 	for _, want := range []string{
 		"cd /opt/goxl/src/b/c && ", "XEN_TEST=require", "GOXL_MINI=/opt/goxl/mini/mini", "GOXL_XEN=4.14", "GENUINE_XL=/usr/lib/xen-4.14/bin/xl",
 		"/mnt/payload/tests/b_c.test -test.run='^TestLab'", "-test.timeout=1m0s",
