@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -72,14 +73,14 @@ func upCommand() *cli.Command {
 func downCommand() *cli.Command {
 	return &cli.Command{
 		Name: "down", Usage: "End a lab", ArgsUsage: "[NAME]",
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "end all labs of this machine"}},
+		Flags: []cli.Flag{nameFlag(), &cli.BoolFlag{Name: "all", Usage: "end all labs of this machine"}},
 		Action: func(c *cli.Context) error {
 			cache, err := lab.OpenCache(c.String("cache"))
 			if err != nil {
 				return err
 			}
 			if !c.Bool("all") {
-				return lab.Down(cache, c.Args().First())
+				return lab.Down(cache, cmp.Or(c.Args().First(), c.String("name")))
 			}
 			labs, err := lab.Running(cache)
 			if err != nil {
