@@ -14,7 +14,7 @@ import (
 )
 
 // testLimit ends a run that hangs, before whoever waits for it does.
-const testLimit = 80 * time.Minute
+const testLimit = 85 * time.Minute
 
 func testCommand() *cli.Command {
 	return &cli.Command{

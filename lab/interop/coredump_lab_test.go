@@ -22,6 +22,7 @@ import (
 // The genuine tool maps a PVH guest's million page numbers below 4 GiB one by one,
 // which takes five minutes under emulation: only the whole matrix has that.
 func TestLabDumpCore(t *testing.T) {
+	inCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
 	kinds := []string{"pv"}

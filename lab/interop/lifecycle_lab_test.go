@@ -251,6 +251,7 @@ func migrate(t *testing.T, g *guest, x tool) {
 
 // TestLabDestroy ends a running guest with the other tool.
 func TestLabDestroy(t *testing.T) {
+	inCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
 	for _, kind := range []string{"pvh", "pv"} {

@@ -27,7 +27,7 @@ type Options struct {
 	NoLab    bool           // leave out what needs one
 	Full     bool           // tests with a large matrix run all of it (GOXL_MATRIX=full)
 	Parallel int            // hosts at once; 0: what memory and processors allow
-	Limit    time.Duration  // of one package on one host; 0 is 25 minutes
+	Limit    time.Duration  // of one package on one host; 0 is 40 minutes
 	Record   func([]Record) // told at the end how each test came out; may be nil
 }
 
@@ -78,7 +78,7 @@ type runner struct {
 // could not be run, not that one failed.
 func Run(ctx context.Context, o Options) (Result, error) {
 	if o.Limit == 0 {
-		o.Limit = 25 * time.Minute
+		o.Limit = 40 * time.Minute
 	}
 	if len(o.Targets) == 0 {
 		o.Targets = Targets()
