@@ -79,7 +79,7 @@ func dumpRefused(t *testing.T, g *guest, ours, genuine tool) {
 	for _, args := range [][]string{
 		{"dump-core"}, {"dump-core", g.name}, {"dump-core", g.name, file}, {"dump-core", "7777", file}, {"dump-core", "0", file},
 	} {
-		a, b := genuine.run(t, time.Minute, args...), ours.run(t, time.Minute, args...)
+		a, b := genuine.run(t, patience, args...), ours.run(t, patience, args...)
 		if a.code != b.code {
 			t.Errorf("xl %v: the genuine tool exits %d, ours %d: %s", args, a.code, b.code, b.stderr)
 		}

@@ -118,9 +118,9 @@ func (g *guest) next(t *testing.T, x tool, old string) *talk {
 // await is eventually for what is over soon.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited a minute for %s; xl list:\n%s", what, sh(t, "xl list"))
+			t.Fatalf("waited in vain for %s; xl list:\n%s", what, sh(t, "xl list"))
 		}
 	}
 }
@@ -174,7 +174,7 @@ func compare[T any](t *testing.T, genuine, ours T) {
 // removes its core.
 func clearAll(t *testing.T, g *guest, x tool) {
 	for _, d := range domainsOf(t, g, x) {
-		x.run(t, time.Minute, "destroy", d.id)
+		x.run(t, patience, "destroy", d.id)
 	}
 	os.Remove(g.core())
 }

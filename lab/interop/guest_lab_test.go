@@ -58,7 +58,7 @@ func newGuest(t *testing.T, name, kind string) *guest {
 // id returns the domain id by the given tool, or "" when there is no such guest.
 func (g *guest) id(t *testing.T, x tool) string {
 	t.Helper()
-	r := x.run(t, time.Minute, "domid", g.name)
+	r := x.run(t, patience, "domid", g.name)
 	if r.code != 0 {
 		return ""
 	}
@@ -68,8 +68,8 @@ func (g *guest) id(t *testing.T, x tool) string {
 // clear destroys what is left of the guest under any of the names that it has had.
 func (g *guest) clear(t *testing.T, x tool) {
 	for _, suffix := range []string{"", "-new", "--incoming", "--migratedaway"} {
-		if name := g.name + suffix; x.run(t, time.Minute, "domid", name).code == 0 {
-			x.run(t, 3*time.Minute, "destroy", name)
+		if name := g.name + suffix; x.run(t, patience, "domid", name).code == 0 {
+			x.run(t, patience, "destroy", name)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func readUntil(r io.Reader, want string) string {
 // waitGone waits until no domain of that name is left.
 func (g *guest) waitGone(t *testing.T, x tool) {
 	t.Helper()
-	eventually(t, time.Minute, g.name+" to be gone", func() bool { return g.id(t, x) == "" })
+	eventually(t, patience, g.name+" to be gone", func() bool { return g.id(t, x) == "" })
 }
 
 // eventually waits for a condition, looking twice a second.

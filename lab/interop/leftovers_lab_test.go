@@ -23,14 +23,14 @@ var traces = []string{
 }
 
 // leftovers takes note of the host now and returns a function that fails the
-// test when the host is not the same again within 15 seconds.
+// test when the host is not the same again within a minute.
 func leftovers(t *testing.T) func() {
 	t.Helper()
 	before := traceHost()
 	return func() {
 		t.Helper()
 		var after []string
-		for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
 			if after = traceHost(); slices.Equal(before, after) {
 				return
 			}

@@ -130,7 +130,7 @@ func sameAnswers(t *testing.T, g *guest, a, b tool) {
 	}
 	for _, args := range [][]string{{"list", g.name}, {"list", "-v", g.name}, {"vcpu-list", g.name}, {"domid", g.name},
 		{"block-list", g.name}, {"network-list", g.name}, {"list", "-l", g.name}} {
-		x, y := a.run(t, time.Minute, args...), b.run(t, time.Minute, args...)
+		x, y := a.run(t, patience, args...), b.run(t, patience, args...)
 		x.stdout, y.stdout = steady(x.stdout), steady(y.stdout)
 		x.stderr, y.stderr = libxlSays.ReplaceAllString(x.stderr, ""), libxlSays.ReplaceAllString(y.stderr, "")
 		if diff := cmp.Diff(x, y, cmp.AllowUnexported(result{})); diff != "" {
@@ -162,7 +162,7 @@ func pause(t *testing.T, g *guest, x tool) {
 func rename(t *testing.T, g *guest, x tool) {
 	t.Helper()
 	x.must(t, "rename", g.name, g.name+"-new")
-	if x.run(t, time.Minute, "domid", g.name+"-new").code != 0 || g.id(t, x) != "" {
+	if x.run(t, patience, "domid", g.name+"-new").code != 0 || g.id(t, x) != "" {
 		t.Errorf("rename did not change the name")
 	}
 	x.must(t, "rename", g.name+"-new", g.name)
@@ -173,7 +173,7 @@ var connected = regexp.MustCompile(`(?m)^51728\s+0\s+\d+\s+4\s`)
 func hotplugDisk(t *testing.T, g *guest, x, other tool) {
 	t.Helper()
 	x.must(t, "block-attach", g.name, g.spare+",raw,xvdb,rw")
-	eventually(t, time.Minute, "xvdb to connect", func() bool { return connected.MatchString(x.must(t, "block-list", g.name)) })
+	eventually(t, patience, "xvdb to connect", func() bool { return connected.MatchString(x.must(t, "block-list", g.name)) })
 	other.must(t, "block-detach", g.name, "xvdb") // made by one, taken down by the other
 	if strings.Contains(x.must(t, "block-list", g.name), "51728") {
 		t.Error("block-detach left xvdb in block-list")
@@ -185,7 +185,7 @@ var vif1 = regexp.MustCompile(`(?m)^1\s+0\s+\S+\s+\d+\s+4\s`)
 func hotplugNIC(t *testing.T, g *guest, x, other tool) {
 	t.Helper()
 	x.must(t, "network-attach", g.name, "bridge=xenbr0", "mac=00:16:3e:01:02:03")
-	eventually(t, time.Minute, "the second vif to connect", func() bool { return vif1.MatchString(x.must(t, "network-list", g.name)) })
+	eventually(t, patience, "the second vif to connect", func() bool { return vif1.MatchString(x.must(t, "network-list", g.name)) })
 	other.must(t, "network-detach", g.name, "00:16:3e:01:02:03")
 	if strings.Contains(x.must(t, "network-list", g.name), "00:16:3e:01:02:03") {
 		t.Error("network-detach left the vif in network-list")
@@ -219,7 +219,7 @@ func reboot(t *testing.T, g *guest, x tool) {
 	t.Helper()
 	old := g.id(t, x)
 	x.must(t, "reboot", g.name)
-	eventually(t, 2*time.Minute, g.name+" to come back under a new id", func() bool {
+	eventually(t, patience, g.name+" to come back under a new id", func() bool {
 		id := g.id(t, x)
 		return id != "" && id != old
 	})
@@ -246,7 +246,7 @@ func migrate(t *testing.T, g *guest, x tool) {
 	if r.code != 0 {
 		t.Fatalf("migrate: exit %d\n%s", r.code, r.stderr)
 	}
-	eventually(t, time.Minute, "the migrated guest", func() bool { return g.id(t, x) != "" })
+	eventually(t, patience, "the migrated guest", func() bool { return g.id(t, x) != "" })
 }
 
 // TestLabDestroy ends a running guest with the other tool.

@@ -101,8 +101,12 @@ func (g *guest) start(t *testing.T, maker tool) *talk {
 func TestLabMini(t *testing.T) {
 	xentest.NeedXen(t)
 	ours, genuine := toolstacks(t)
+	makers := []tool{ours}
+	if full() || os.Getenv("GOXL_XEN") == "4.17" {
+		makers = append(makers, genuine)
+	}
 	for _, kind := range []string{"pvh", "pv"} {
-		for _, maker := range []tool{ours, genuine} {
+		for _, maker := range makers {
 			t.Run(kind+"/made by "+maker.name, func(t *testing.T) {
 				defer leftovers(t)()
 				g := newMini(t, kind, 16, 1, "mini.tick=50", "")
@@ -117,7 +121,7 @@ func TestLabMini(t *testing.T) {
 				c = suspends(t, c, g, genuine)
 				old := g.id(t, genuine)
 				genuine.must(t, "reboot", g.name)
-				eventually(t, time.Minute, "the guest to come back", func() bool {
+				eventually(t, patience, "the guest to come back", func() bool {
 					id := g.id(t, genuine)
 					return id != "" && id != old
 				})
@@ -231,7 +235,7 @@ func TestLabMiniExits(t *testing.T) {
 				t.Cleanup(func() { g.clear(t, genuine) })
 				ours.must(t, "create", g.cfg)
 				id := g.id(t, ours)
-				eventually(t, time.Minute, how, func() bool { return domainInfo(t, id).Shutdown() })
+				eventually(t, patience, how, func() bool { return domainInfo(t, id).Shutdown() })
 				if got := domainInfo(t, id).ShutdownReason(); got != reason {
 					t.Errorf("Xen says %s, want %s", got, reason)
 				}

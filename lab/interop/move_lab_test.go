@@ -127,7 +127,7 @@ func TestLabCheckpoint(t *testing.T) {
 			}
 			runsOn()
 			for name, to := range map[string]string{"no room": filepath.Join(smallDisk(t), "saved"), "a full device": "/dev/full"} {
-				if r := ours.run(t, time.Minute, "save", g.name, to); r.code != 1 {
+				if r := ours.run(t, patience, "save", g.name, to); r.code != 1 {
 					t.Errorf("%s: exit %d\n%s", name, r.code, r.stderr)
 				}
 			}

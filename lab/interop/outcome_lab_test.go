@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // outcome is how things are after a guest has ended, without what is never the same
@@ -49,7 +48,7 @@ type listed struct{ name, id, state string }
 func domainsOf(t *testing.T, g *guest, x tool) []listed {
 	t.Helper()
 	var all []listed
-	for line := range strings.Lines(x.run(t, time.Minute, "list").stdout) {
+	for line := range strings.Lines(x.run(t, patience, "list").stdout) {
 		if f := strings.Fields(line); len(f) == 6 && strings.HasPrefix(f[0], g.name) {
 			all = append(all, listed{f[0], f[1], f[4]})
 		}

@@ -12,6 +12,10 @@ import (
 	"time"
 )
 
+// patience is how long anything may take on an emulated machine beside others. What
+// is well takes a fraction of it.
+const patience = 5 * time.Minute
+
 // tool is one of the two toolstacks on the host.
 type tool struct {
 	name string
@@ -70,7 +74,7 @@ func (x tool) run(t *testing.T, limit time.Duration, args ...string) result {
 // must runs the tool and fails the test unless it exits 0.
 func (x tool) must(t *testing.T, args ...string) string {
 	t.Helper()
-	r := x.run(t, 3*time.Minute, args...)
+	r := x.run(t, patience, args...)
 	if r.code != 0 {
 		t.Fatalf("%s xl %s: exit %d\nstdout: %s\nstderr: %s", x.name, strings.Join(args, " "), r.code, r.stdout, r.stderr)
 	}

@@ -14,12 +14,6 @@ import (
 // maxAgain is how often a test is tried again that a reset guest spoiled.
 const maxAgain = 2
 
-// onSVM reports whether a test has guests in a hardware container, which need the
-// emulation of SVM. That is not only broken in the way that Xen reports: a guest was
-// also seen to halt with interrupts off, since the shadow of "sti" was lost, which
-// Xen takes for a poweroff. Such a test has one more try, whatever Xen says.
-func onSVM(group string) bool { return strings.Contains(strings.ToLower(group), "pvh") }
-
 // lastReset returns Xen's report of the last time that the emulator reset a guest
 // of host h; "" when it has not. QEMU's emulation of SVM now and then enters a
 // guest with a broken state while the machine is busy, which Xen reports as a
@@ -34,16 +28,15 @@ func lastReset(ctx context.Context, h *lab.Host) string {
 	return strings.TrimSpace(out)
 }
 
-// again runs the tests of a package once more that failed while a guest was reset,
-// or that need SVM, and says so. What fails without either has failed for good. An
-// error means that the host is lost.
-func (r *runner) again(ctx context.Context, t Target, h *lab.Host, p Package, reset bool) error {
+// again runs the failed tests of a package once more, and says so: a guest that the
+// emulator resets, a vcpu that it halts with interrupts off since the shadow of "sti"
+// was lost, a dom0 that gets no time are not what is tested, and only the first of
+// them is told by Xen. What fails twice has failed; only resets have one more try.
+// An error means that the host is lost.
+func (r *runner) again(ctx context.Context, t Target, h *lab.Host, p Package) error {
 	for _, g := range groups(r.tally.FailuresOf(t.String(), p.Path)) {
-		if !reset && !onSVM(g) {
-			continue
-		}
 		for range maxAgain {
-			r.log.note(t.String(), "the emulator may have spoiled it: once more "+g)
+			r.log.note(t.String(), "once more, in case the emulator spoiled it: "+g)
 			before := lastReset(ctx, h)
 			result, err := r.execute(ctx, t, h, p, patternOf(g), NewTally(nil))
 			if err != nil {

@@ -86,7 +86,6 @@ func (r *runner) onHost(ctx context.Context, t Target, h *lab.Host, p Package) e
 	ctx, cancel := context.WithTimeout(ctx, 2*r.Limit+time.Minute)
 	defer cancel()
 	r.log.note(t.String(), p.Path)
-	before := lastReset(ctx, h)
 	result, err := r.execute(ctx, t, h, p, r.pattern(), r.tally)
 	if err != nil {
 		return err
@@ -94,7 +93,7 @@ func (r *runner) onHost(ctx context.Context, t Target, h *lab.Host, p Package) e
 	r.log.note(t.String(), fmt.Sprintf("%s: %s in %s", p.Path, result, time.Since(begin).Round(100*time.Millisecond)))
 	if result.Failed > 0 {
 		r.explain(ctx, t, h)
-		err = r.again(ctx, t, h, p, lastReset(ctx, h) != before)
+		err = r.again(ctx, t, h, p)
 	}
 	r.sweep(ctx, t, h, p)
 	return err
