@@ -8,19 +8,20 @@ import (
 
 // machine is what one host's QEMU is told.
 type machine struct {
-	image   *Image
-	number  int // of the host in its lab, from 1
-	name    string
-	dir     string // where sockets and the console's log go
-	cpus    int
-	memMiB  int
-	dom0MiB int
-	store   string // xenstore daemon
-	kvm     bool
-	sshPort int
-	segment []string // -netdev arguments of eth1, eth2: see chain
-	payload string   // image of a second, read-only disk; empty: none
-	xenArgs string   // more of Xen's command line
+	image     *Image
+	number    int // of the host in its lab, from 1
+	name      string
+	dir       string // where sockets and the console's log go
+	cpus      int
+	memMiB    int
+	dom0MiB   int
+	store     string // xenstore daemon
+	kvm       bool
+	oneThread bool // of the emulator for all processors
+	sshPort   int
+	segment   []string // -netdev arguments of eth1, eth2: see chain
+	payload   string   // image of a second, read-only disk; empty: none
+	xenArgs   string   // more of Xen's command line
 }
 
 // emulatedCPU is the model under which PV, PVH and HVM guests all boot with
@@ -37,9 +38,12 @@ func (m *machine) consoleLog() string {
 
 // args returns QEMU's command line.
 func (m *machine) args() []string {
-	accel, cpu := "tcg,thread=multi,tb-size=512", emulatedCPU
-	if m.kvm {
+	accel, cpu := "tcg,tb-size=512,thread=multi", emulatedCPU
+	switch {
+	case m.kvm:
 		accel, cpu = "kvm", "host"
+	case m.oneThread:
+		accel = "tcg,tb-size=512,thread=single"
 	}
 	xen := fmt.Sprintf("console=com1 com1=115200,8n1 dom0_mem=%dM,max:%dM dom0_max_vcpus=%d loglvl=all guest_loglvl=all noreboot conring_size=1M %s",
 		m.dom0MiB, m.dom0MiB, m.cpus, m.xenArgs)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,7 @@ func testCommand() *cli.Command {
 			&cli.IntFlag{Name: "parallel", Usage: "`NUMBER` of hosts at once; default: what the machine allows"},
 			&cli.DurationFlag{Name: "limit", Usage: "longest `TIME` of one package on one host"},
 			&cli.BoolFlag{Name: "full", Usage: "run the large matrices whole, not a cover of them"},
+			&cli.StringFlag{Name: "times", Usage: "write how long each test took, slowest first, into `FILE`"},
 			&cli.StringFlag{Name: "table", Usage: "write what worked where into the table of `FILE` (README.md)"},
 		},
 		Action: runTests,
@@ -62,6 +64,11 @@ func runTests(c *cli.Context) error {
 	}
 	if file := c.String("table"); file != "" {
 		if err := writeTable(c.Context, module, file, records); err != nil {
+			return err
+		}
+	}
+	if file := c.String("times"); file != "" {
+		if err := os.WriteFile(file, []byte(suite.Times(records)), 0o644); err != nil {
 			return err
 		}
 	}

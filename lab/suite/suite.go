@@ -230,7 +230,7 @@ func (r *runner) parallel() int {
 	if r.Parallel > 0 {
 		return r.Parallel
 	}
-	return min(2, max(1, availableMiB()/(hostMemMiB+emulatorMemMiB)))
+	return min(3, max(1, availableMiB()/(hostMemMiB+emulatorMemMiB)))
 }
 
 // availableMiB is the memory that programs can still have.

@@ -4,13 +4,13 @@ import "testing"
 
 func TestTable(t *testing.T) {
 	records := []Record{
-		{"Xen 4.17 with oxenstored", "goxl/lab/interop", "TestLabLifecycle/pvh/made_by_ours,_driven_by_ours/create", "pass"},
-		{"Xen 4.17 with oxenstored", "goxl/lab/interop", "TestLabLifecycle/pvh/made_by_ours,_driven_by_genuine/create", "pass"},
-		{"Xen 4.14 with xenstored", "goxl/lab/interop", "TestLabLifecycle/pv/made_by_ours,_driven_by_ours/create", "pass"},
-		{"Xen 4.14 with xenstored", "goxl/lab/interop", "TestLabLifecycle/pv/made_by_ours,_driven_by_genuine/create", "fail"},
-		{"Xen 4.17 with oxenstored", "goxl/lab/interop", "TestLabLifecycle/pvh/made_by_ours,_driven_by_ours/pause,_unpause", "skip"},
-		{"Xen 4.17 with oxenstored", "goxl/lab/interop", "TestLabDestroy/pv", "fail"},
-		{"unit tests", "goxl/lab", "TestLabLifecycle/pv/x/create", "fail"},
+		{"Xen 4.17 with oxenstored", "goxl/lab/interop", "TestLabLifecycle/pvh/made_by_ours,_driven_by_ours/create", "pass", 0},
+		{"Xen 4.17 with oxenstored", "goxl/lab/interop", "TestLabLifecycle/pvh/made_by_ours,_driven_by_genuine/create", "pass", 0},
+		{"Xen 4.14 with xenstored", "goxl/lab/interop", "TestLabLifecycle/pv/made_by_ours,_driven_by_ours/create", "pass", 0},
+		{"Xen 4.14 with xenstored", "goxl/lab/interop", "TestLabLifecycle/pv/made_by_ours,_driven_by_genuine/create", "fail", 0},
+		{"Xen 4.17 with oxenstored", "goxl/lab/interop", "TestLabLifecycle/pvh/made_by_ours,_driven_by_ours/pause,_unpause", "skip", 0},
+		{"Xen 4.17 with oxenstored", "goxl/lab/interop", "TestLabDestroy/pv", "fail", 0},
+		{"unit tests", "goxl/lab", "TestLabLifecycle/pv/x/create", "fail", 0},
 	}
 	const want = "| Operation | PV on 4.14 | PVH on 4.17 |\n|---|---|---|\n" +
 		"| create | **no** | yes |\n| pause, unpause |  | n/a |\n"

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Result counts tests. A test with subtests is not counted itself, unless it
@@ -25,6 +26,7 @@ type event struct {
 	ImportPath  string // of build-output and build-fail
 	Test        string
 	Output      string
+	Elapsed     float64 // seconds
 	FailedBuild string
 }
 
@@ -42,6 +44,7 @@ type Record struct {
 	Package string
 	Test    string
 	Outcome string // "pass", "fail" or "skip"
+	Took    time.Duration
 }
 
 // Tally adds up the results of test binaries. It is safe for concurrent use.
@@ -197,7 +200,8 @@ func (r *run) ended(p *packageRun, e event) {
 		}
 		return
 	}
-	r.tally.record(Record{r.where, e.Package, e.Test, e.Action})
+	took := time.Duration(e.Elapsed * float64(time.Second))
+	r.tally.record(Record{r.where, e.Package, e.Test, e.Action, took})
 	output := p.outputs[e.Test]
 	delete(p.outputs, e.Test)
 	switch {

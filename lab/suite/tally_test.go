@@ -104,9 +104,9 @@ func TestRedeem(t *testing.T) {
 	tally := NewTally(nil)
 	f := Failure{"Xen 4.17", "goxl/a", "TestLabX/pvh", "reset"}
 	tally.Fail(f)
-	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabX", "fail"})
-	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabX/pvh", "fail"})
-	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabY", "fail"})
+	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabX", "fail", 0})
+	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabX/pvh", "fail", 0})
+	tally.record(Record{"Xen 4.17", "goxl/a", "TestLabY", "fail", 0})
 	if got := groups(tally.FailuresOf("Xen 4.17", "goxl/a")); len(got) != 1 || got[0] != "TestLabX" {
 		t.Errorf("groups = %q, want TestLabX", got)
 	}
