@@ -24,7 +24,7 @@ type run struct {
 
 // writeTable adds what the records say to the runs that are kept in docs/matrix.json
 // and makes the table in file anew of all of them, so that the matrix can be run in
-// pieces. A newer run on a host replaces the older one.
+// pieces.
 func writeTable(ctx context.Context, module, file string, records []suite.Record) error {
 	kept := filepath.Join(module, "docs", "matrix.json")
 	runs, err := readRuns(kept)
@@ -65,23 +65,30 @@ func readRuns(file string) ([]run, error) {
 	return runs, nil
 }
 
-// merge replaces the runs on the hosts that records are from.
+// merge adds records to the runs; an older outcome of the same test on the same
+// host gives way.
 func merge(runs []run, records []suite.Record, date, commit string) []run {
+	type key struct{ where, test string }
+	again := map[key]bool{}
 	fresh := map[string]*run{}
 	for _, r := range records {
 		if !suite.InTable(r) {
 			continue
 		}
+		again[key{r.Where, r.Test}] = true
 		if fresh[r.Where] == nil {
 			fresh[r.Where] = &run{Where: r.Where, Date: date, Commit: commit}
 		}
 		fresh[r.Where].Records = append(fresh[r.Where].Records, r)
 	}
-	runs = slices.DeleteFunc(runs, func(r run) bool { return fresh[r.Where] != nil })
+	for i := range runs {
+		runs[i].Records = slices.DeleteFunc(runs[i].Records, func(r suite.Record) bool { return again[key{r.Where, r.Test}] })
+	}
+	runs = slices.DeleteFunc(runs, func(r run) bool { return len(r.Records) == 0 })
 	for _, r := range fresh {
 		runs = append(runs, *r)
 	}
-	slices.SortFunc(runs, func(a, b run) int { return strings.Compare(a.Where, b.Where) })
+	slices.SortStableFunc(runs, func(a, b run) int { return strings.Compare(a.Where+a.Date, b.Where+b.Date) })
 	return runs
 }
 

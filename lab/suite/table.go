@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -8,19 +9,55 @@ import (
 	"strings"
 )
 
-// lifecycle recognises the tests that the table is made of: those of
-// lab/interop, one subtest for each operation in a guest's life.
-var lifecycle = regexp.MustCompile(`^TestLabLifecycle/(pvh|pv)/([^/]+)/(.+)$`)
+// The table is made of the tests of lab/interop: the life of Debian's kernel, with
+// one subtest for each operation, and the moves and the reboot of the mini guest.
+var (
+	lifecycle = regexp.MustCompile(`^TestLabLifecycle/(pvh|pv)/made_by_(\w+)_and_driven_by_(\w+)/(.+)$`)
+	moved     = regexp.MustCompile(`^TestLabMove/(pvh|pv)/(\w+)_from_(\w+)_to_(\w+)$`)
+	lived     = regexp.MustCompile(`^TestLabMini/(pvh|pv)/made_by_(\w+)$`)
+)
+
+// movedRow is the row of a way in which a mini guest was moved.
+var movedRow = map[string]string{"saved_and_restored": "save, restore", "migrated_live": "live migration"}
 
 // release finds the release in a target's name.
 var release = regexp.MustCompile(`^Xen (\S+)`)
 
-// InTable reports whether a result is one that the table is made of.
-func InTable(r Record) bool { return lifecycle.MatchString(r.Test) }
+// entry is what one test says for the table.
+type entry struct {
+	row, column string
+	pair        string // who made and who drove the guest, or who sent and who received it
+	mini        bool   // seen with the mini guest
+	outcome     string
+}
 
-// cell is one place of the table: how an operation came out, for all pairs of
-// makers and drivers together.
-type cell struct{ pass, fail, skip int }
+// entryOf reads a record; false for a test that is not in the table.
+func entryOf(r Record) (e entry, ok bool) {
+	rel := release.FindStringSubmatch(r.Where)
+	if rel == nil {
+		return entry{}, false
+	}
+	e.outcome = r.Outcome
+	kind := ""
+	if m := lifecycle.FindStringSubmatch(r.Test); m != nil {
+		kind, e.row, e.pair = m[1], strings.ReplaceAll(m[4], "_", " "), m[2]+"/"+m[3]
+	} else if m := moved.FindStringSubmatch(r.Test); m != nil {
+		kind, e.row, e.pair, e.mini = m[1], movedRow[m[2]], m[3]+"/"+m[4], true
+	} else if m := lived.FindStringSubmatch(r.Test); m != nil {
+		kind, e.row, e.pair, e.mini = m[1], "reboot", m[2]+"/genuine", true
+	}
+	e.column = strings.ToUpper(kind) + " on " + rel[1]
+	return e, e.row != ""
+}
+
+// InTable reports whether a result is one that the table is made of.
+func InTable(r Record) bool {
+	_, ok := entryOf(r)
+	return ok
+}
+
+// cell is one place of the table: how an operation came out, for all pairs together.
+type cell struct{ pass, mini, fail, skip int }
 
 func (c cell) String() string {
 	switch {
@@ -28,30 +65,46 @@ func (c cell) String() string {
 		return "**no**"
 	case c.pass > 0:
 		return "yes"
+	case c.mini > 0:
+		return "mini"
 	case c.skip > 0:
 		return "n/a"
 	}
 	return ""
 }
 
+func (c cell) plus(e entry) cell {
+	switch {
+	case e.outcome == "fail":
+		c.fail++
+	case e.outcome == "skip":
+		c.skip++
+	case e.mini:
+		c.mini++
+	default:
+		c.pass++
+	}
+	return c
+}
+
 // Table makes a Markdown table of what worked where: a row for each operation, a
-// column for each guest type and release.
+// column for each guest type and release. Below it stands which pairs of tools the
+// columns are from.
 func Table(records []Record) string {
-	cells := map[string]map[string]cell{}
+	cells, pairs := map[string]map[string]cell{}, map[string][]string{}
 	var rows, columns []string
-	for _, r := range records {
-		m, rel := lifecycle.FindStringSubmatch(r.Test), release.FindStringSubmatch(r.Where)
-		if m == nil || rel == nil {
-			continue
+	entries := entriesOf(records)
+	for _, e := range entries {
+		if cells[e.row] == nil {
+			rows, cells[e.row] = append(rows, e.row), map[string]cell{}
 		}
-		row, column := strings.ReplaceAll(m[3], "_", " "), strings.ToUpper(m[1])+" on "+rel[1]
-		if cells[row] == nil {
-			rows, cells[row] = append(rows, row), map[string]cell{}
+		cells[e.row][e.column] = cells[e.row][e.column].plus(e)
+		if !slices.Contains(columns, e.column) {
+			columns = append(columns, e.column)
 		}
-		if !slices.Contains(columns, column) {
-			columns = append(columns, column)
+		if !e.mini && !slices.Contains(pairs[e.column], e.pair) {
+			pairs[e.column] = append(pairs[e.column], e.pair)
 		}
-		cells[row][column] = cells[row][column].plus(r.Outcome)
 	}
 	slices.Sort(columns)
 	var b strings.Builder
@@ -63,19 +116,27 @@ func Table(records []Record) string {
 		}
 		b.WriteByte('\n')
 	}
-	return b.String()
+	b.WriteString("\nMade by and driven by:")
+	for i, column := range columns {
+		slices.Sort(pairs[column])
+		fmt.Fprintf(&b, "%s %s %s", []string{"", ";"}[min(i, 1)], column, cmp.Or(strings.Join(pairs[column], ", "), "mini guest only"))
+	}
+	return b.String() + ".\n"
 }
 
-func (c cell) plus(outcome string) cell {
-	switch outcome {
-	case "pass":
-		c.pass++
-	case "fail":
-		c.fail++
-	default:
-		c.skip++
+// entriesOf reads the records, those of the life of Debian's kernel first: its
+// operations are the rows, in their order.
+func entriesOf(records []Record) []entry {
+	var all []entry
+	for _, r := range records {
+		if e, ok := entryOf(r); ok {
+			all = append(all, e)
+		}
 	}
-	return c
+	slices.SortStableFunc(all, func(a, b entry) int {
+		return cmp.Compare(fmt.Sprint(a.mini), fmt.Sprint(b.mini))
+	})
+	return all
 }
 
 // The table stands between these lines.

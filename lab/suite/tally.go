@@ -43,8 +43,8 @@ type Record struct {
 	Where   string // "unit tests" or a target: "Xen 4.17 with oxenstored"
 	Package string
 	Test    string
-	Outcome string // "pass", "fail" or "skip"
-	Took    time.Duration
+	Outcome string        // "pass", "fail" or "skip"
+	Took    time.Duration `json:"-"`
 }
 
 // Tally adds up the results of test binaries. It is safe for concurrent use.
