@@ -1,7 +1,6 @@
 package domains_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,28 +92,47 @@ func TestLabLife(t *testing.T) {
 // to end: a guest that is still booting answers, and has no program to do it yet.
 func (l *lab) powerOff(id abi.DomID) {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.ctx, 6*time.Minute)
-	defer cancel()
-	connected := func(state string, _ bool) bool { return state == "4" }
-	if _, err := l.m.Store().Await(ctx, fmt.Sprintf("/local/domain/%d/device/vif/0/state", id), connected); err != nil {
-		l.Fatal(err)
-	}
-	for end := time.Now().Add(6 * time.Minute); time.Now().Before(end); {
+	state := fmt.Sprintf("/local/domain/%d/device/vif/0/state", id)
+	l.until(id, "its network to connect", func(d domains.Domain) bool {
+		if d.Shutdown {
+			l.Fatalf("domain %d has ended by itself: %v", id, d.Reason)
+		}
+		v, err := l.m.Store().Read(l.ctx, state)
+		return err == nil && v == "4"
+	})
+	for range 3 {
 		if err := l.m.Shutdown(l.ctx, id, domains.AskPoweroff); err != nil {
 			l.Log(err)
 		}
-		for range 40 {
-			d, err := l.m.Info(l.ctx, id)
-			if err != nil {
-				l.Fatal(err)
-			}
-			if d.Shutdown && d.Reason == domains.Poweroff {
-				return
-			}
-			time.Sleep(500 * time.Millisecond)
+		if l.within(2*time.Minute, id, func(d domains.Domain) bool { return d.Shutdown }) {
+			break
 		}
 	}
-	l.Fatalf("domain %d does not end", id)
+	if d, err := l.m.Info(l.ctx, id); err != nil || !d.Shutdown || d.Reason != domains.Poweroff {
+		l.Fatalf("%+v, %v: want it powered off", d, err)
+	}
+}
+
+// until waits some minutes for a domain to come to what is wanted.
+func (l *lab) until(id abi.DomID, what string, ok func(domains.Domain) bool) {
+	l.Helper()
+	if !l.within(6*time.Minute, id, ok) {
+		l.Fatalf("domain %d: waited six minutes for %s", id, what)
+	}
+}
+
+func (l *lab) within(limit time.Duration, id abi.DomID, ok func(domains.Domain) bool) bool {
+	l.Helper()
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+		d, err := l.m.Info(l.ctx, id)
+		if err != nil {
+			l.Fatal(err)
+		}
+		if ok(d) {
+			return true
+		}
+	}
+	return false
 }
 
 // hotplug attaches and detaches a disk, and checks that the stored
