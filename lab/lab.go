@@ -13,22 +13,16 @@ import (
 
 // Options of a new lab. The zero value is one host with the defaults.
 type Options struct {
-	Name    string   // empty: a free one
-	Hosts   int      // 0 is 1
-	CPUs    int      // of each host; 0 is 2
-	MemMiB  int      // of each host; 0 is 3072
-	Dom0MiB int      // of that for dom0; 0 is 1024
-	Stores  []string // xenstore daemon by host; missing ones are oxenstored
-	Payload string   // disk image, mounted read-only at /mnt/payload; empty: none
-	XenArgs string   // more of Xen's command line
-	// Neighbours run beside this lab on the same processors. Each of its hosts is
-	// then emulated on one thread: hosts whose processors take turns by themselves
-	// do not wait for one another's locks while the machine runs somebody else, and
-	// two labs side by side are done in a third of the time. Set by itself for a lab
-	// of several hosts.
-	Neighbours bool
-	Detached   bool     // outlives this process; ended with [Lab.Close] or "xenlab down"
-	Progress   Progress // may be nil
+	Name     string   // empty: a free one
+	Hosts    int      // 0 is 1
+	CPUs     int      // of each host; 0 is 2
+	MemMiB   int      // of each host; 0 is 3072
+	Dom0MiB  int      // of that for dom0; 0 is 1024
+	Stores   []string // xenstore daemon by host; missing ones are oxenstored
+	Payload  string   // disk image, mounted read-only at /mnt/payload; empty: none
+	XenArgs  string   // more of Xen's command line
+	Detached bool     // outlives this process; ended with [Lab.Close] or "xenlab down"
+	Progress Progress // may be nil
 }
 
 // Lab is a set of running hosts.
@@ -90,7 +84,6 @@ const startTries = 3
 
 func (o Options) withDefaults() Options {
 	o.Hosts = max(o.Hosts, 1)
-	o.Neighbours = o.Neighbours || o.Hosts > 1
 	if o.CPUs == 0 {
 		o.CPUs = 2
 	}
@@ -118,7 +111,7 @@ func (l *Lab) start(ctx context.Context, dir string, image *Image, o Options) er
 		m := &machine{
 			image: image, number: i + 1, name: l.Name, dir: dir,
 			cpus: o.CPUs, memMiB: o.MemMiB, dom0MiB: o.Dom0MiB, store: o.Stores[i],
-			kvm: useKVM(), oneThread: o.Neighbours, sshPort: ports[i], segment: chain(i+1, o.Hosts, ports[o.Hosts:]),
+			kvm: useKVM(), sshPort: ports[i], segment: chain(i+1, o.Hosts, ports[o.Hosts:]),
 			payload: o.Payload, xenArgs: o.XenArgs,
 		}
 		h, err := m.start(ctx, o.Detached)

@@ -32,7 +32,6 @@ func upCommand() *cli.Command {
 			&cli.IntFlag{Name: "mem", Value: 3072, Usage: "`MIB` of memory of each host"},
 			&cli.IntFlag{Name: "dom0-mem", Value: 1024, Usage: "`MIB` of it for dom0"},
 			&cli.StringSliceFlag{Name: "xenstored", Usage: "oxenstored or xenstored, per host"},
-			&cli.BoolFlag{Name: "neighbours", Usage: "other labs run beside it: take turns instead of contending (always with several hosts)"},
 			&cli.StringFlag{Name: "xen-args", Usage: "more of Xen's command line"},
 		},
 		Action: func(c *cli.Context) error {
@@ -54,7 +53,6 @@ func upCommand() *cli.Command {
 				Name: c.String("name"), Hosts: c.Int("hosts"), CPUs: c.Int("cpus"),
 				MemMiB: c.Int("mem"), Dom0MiB: c.Int("dom0-mem"),
 				Stores: c.StringSlice("xenstored"), XenArgs: c.String("xen-args"), Detached: true, Progress: show,
-				Neighbours: c.Bool("neighbours"),
 			})
 			if err != nil {
 				return err

@@ -68,7 +68,7 @@ func (r *runner) boot(ctx context.Context, t Target) (*lab.Lab, error) {
 		return nil, err
 	}
 	l, err := lab.Up(ctx, r.Cache, image, lab.Options{
-		MemMiB: hostMemMiB, Stores: []string{t.Store}, Payload: r.payload, Progress: r.log, Neighbours: r.parallel() > 1,
+		MemMiB: hostMemMiB, Stores: []string{t.Store}, Payload: r.payload, Progress: r.log,
 	})
 	if err != nil {
 		return nil, err
