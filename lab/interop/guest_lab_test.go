@@ -75,23 +75,27 @@ func (g *guest) clear(t *testing.T, x tool) {
 }
 
 // waitReady reads the guest's console until its init reports. A guest that ends
-// before and is made anew, by whoever follows it, is waited for as well: the
-// emulated processor now and then resets a PVH guest in its first seconds.
+// before and is made anew, by whoever follows it, is waited for as well. One that
+// stays away has died.
 func (g *guest) waitReady(t *testing.T, x tool) {
 	t.Helper()
+	const away = 45 * time.Second
 	var said string
-	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+	seen := time.Now()
+	for end := time.Now().Add(patience); time.Now().Before(end) && time.Since(seen) < away; time.Sleep(500 * time.Millisecond) {
 		id := g.id(t, x)
 		tty, err := exec.Command("xenstore-read", "/local/domain/"+id+"/console/tty").Output()
 		if id == "" || err != nil {
 			continue // gone, or not there yet
 		}
+		seen = time.Now()
 		if said = g.listen(t, strings.TrimSpace(string(tty)), time.Until(end)); strings.Contains(said, ready) {
 			return
 		}
+		seen = time.Now()
 		t.Logf("domain %s ended before %q", id, ready)
 	}
-	t.Fatalf("%s: no %q within 5 minutes; its console said:\n%s\nxl list:\n%s", g.name, ready, said, x.must(t, "list"))
+	t.Fatalf("%s: no %q, and it has been away for %s; its console said:\n%s\nxl list:\n%s", g.name, ready, time.Since(seen).Round(time.Second), said, x.must(t, "list"))
 }
 
 // listen reads a terminal until the guest is ready or ends.
