@@ -40,6 +40,16 @@ func (l *logger) note(who, what string) {
 	fmt.Fprintf(l.out, "%3d:%02d  %-8s %s\n", int(since.Minutes()), int(since.Seconds())%60, who, what)
 }
 
+// ended tells of a test on a host that took its time, so that a long package is not
+// silent; its parts stand in [Times].
+func (l *logger) ended(r Record) {
+	const worth = 20 * time.Second
+	if r.Took < worth || strings.Contains(r.Test, "/") || r.Where == unitTests {
+		return
+	}
+	l.note(r.Where, fmt.Sprintf("%s %s: %s after %s", r.Package, r.Test, r.Outcome, r.Took.Round(time.Second)))
+}
+
 // outputLines of a failed test are shown; the end tells most.
 const outputLines = 60
 

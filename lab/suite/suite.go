@@ -65,6 +65,9 @@ func Targets() []Target {
 // allPackages is the pattern of the whole module.
 const allPackages = "./..."
 
+// unitTests is where the tests run that need no host.
+const unitTests = "unit tests"
+
 // runner is one run in progress.
 type runner struct {
 	Options
@@ -91,6 +94,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	r := &runner{Options: o, log: newLogger(o.Out)}
 	r.tally = NewTally(r.log.failure)
+	r.tally.onRecord = r.log.ended
 	if o.Record != nil {
 		defer func() { o.Record(r.tally.Records()) }()
 	}
@@ -143,15 +147,15 @@ func (r *runner) unit(ctx context.Context) {
 		args = append(args, "-run="+r.Tests)
 	}
 	cmd := goCommand(ctx, r.Module, append(args, r.Packages...)...)
-	done = r.log.Step("unit tests", 0)
+	done = r.log.Step(unitTests, 0)
 	err = pipe(cmd, func(out io.Reader) error {
-		result, err := r.tally.Add("unit tests", out)
-		r.log.note("unit tests", result.String())
+		result, err := r.tally.Add(unitTests, out)
+		r.log.note(unitTests, result.String())
 		return err
 	})
 	done(nil)
 	if err != nil && r.tally.Result().Failed == 0 {
-		r.tally.Fail(Failure{Where: "unit tests", Output: err.Error()})
+		r.tally.Fail(Failure{Where: unitTests, Output: err.Error()})
 	}
 }
 

@@ -54,6 +54,7 @@ type Tally struct {
 	failures []Failure
 	records  []Record
 	onFail   func(Failure)
+	onRecord func(Record) // of every test, as it ends; may be nil
 }
 
 // NewTally calls onFail, which may be nil, at each failure as it happens.
@@ -241,6 +242,9 @@ func (t *Tally) record(r Record) {
 	t.mu.Lock()
 	t.records = append(t.records, r)
 	t.mu.Unlock()
+	if t.onRecord != nil {
+		t.onRecord(r)
+	}
 }
 
 func (r *run) count(add func(*Result)) {
