@@ -46,21 +46,12 @@ func newLab(t *testing.T, kind device.GuestType) *lab {
 	l := &lab{T: t, store: store, host: host.New(host.DefaultPaths()), kind: kind, dir: t.TempDir()}
 	l.set = device.New(device.Options{Store: store, Host: l.host, Layout: device.LayoutOf(xenMinor(t)),
 		Timeouts: device.Timeouts{Attach: labWait, Script: 4 * labWait}}) // a script forks a hundred times
-	for range bootTries {
-		if l.boot() {
-			return l
-		}
-	}
-	t.Fatalf("no guest came up in %d tries", bootTries)
-	return nil
+	l.boot()
+	return l
 }
 
-// bootTries is how often a guest may fail to start: emulated, a PVH guest now and
-// then ends in a triple fault while its kernel starts.
-const bootTries = 6
-
-// boot makes a guest and reports whether its kernel came as far as xenbus.
-func (l *lab) boot() bool {
+// boot makes a guest and waits until its kernel has come as far as xenbus.
+func (l *lab) boot() {
 	l.Helper()
 	name := fmt.Sprintf("device-test-%s-%d-%d", l.kind, os.Getpid(), time.Now().UnixMilli()%1e6)
 	guest := os.Getenv("GOXL_GUEST")
@@ -88,9 +79,8 @@ func (l *lab) boot() bool {
 		return up || !exists
 	})
 	if !up {
-		l.Logf("guest %s did not start: %v", name, err)
+		l.Fatalf("guest %s did not start: %v", name, err)
 	}
-	return up
 }
 
 // xl runs the genuine tool.

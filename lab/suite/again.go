@@ -6,50 +6,24 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"goxl/lab"
 )
 
-// maxAgain is how often a test is tried again that a reset guest spoiled.
-const maxAgain = 2
-
-// lastReset returns Xen's report of the last time that the emulator reset a guest
-// of host h; "" when it has not. QEMU's emulation of SVM now and then enters a
-// guest with a broken state while the machine is busy, which Xen reports as a
-// triple fault, whichever tool built the guest.
-func lastReset(ctx context.Context, h *lab.Host) string {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	out, err := h.Output(ctx, "xl dmesg | grep 'Triple fault' | tail -n 1")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(out)
-}
-
-// again runs the failed tests of a package once more, and says so: a guest that the
-// emulator resets, a vcpu that it halts with interrupts off since the shadow of "sti"
-// was lost, a dom0 that gets no time are not what is tested, and only the first of
-// them is told by Xen. What fails twice has failed; only resets have one more try.
-// An error means that the host is lost.
+// again runs the failed tests of a package once more, and says so. The emulator now
+// and then delivers an interrupt to a guest twice, or halts a vcpu with interrupts
+// off since it lost the shadow of "sti": that is not what is tested. What fails
+// twice has failed. An error means that the host is lost.
 func (r *runner) again(ctx context.Context, t Target, h *lab.Host, p Package) error {
 	for _, g := range groups(r.tally.FailuresOf(t.String(), p.Path)) {
-		for range maxAgain {
-			r.log.note(t.String(), "once more, in case the emulator spoiled it: "+g)
-			before := lastReset(ctx, h)
-			result, err := r.execute(ctx, t, h, p, patternOf(g), NewTally(nil))
-			if err != nil {
-				return err
-			}
-			r.log.note(t.String(), fmt.Sprintf("%s %s: %s at another try", p.Path, g, result))
-			if result.Failed == 0 && result.Passed > 0 {
-				r.redeem(t, p, g)
-				break
-			}
-			if lastReset(ctx, h) == before {
-				break
-			}
+		r.log.note(t.String(), "once more, in case the emulator spoiled it: "+g)
+		result, err := r.execute(ctx, t, h, p, patternOf(g), NewTally(nil))
+		if err != nil {
+			return err
+		}
+		r.log.note(t.String(), fmt.Sprintf("%s %s: %s at another try", p.Path, g, result))
+		if result.Failed == 0 && result.Passed > 0 {
+			r.redeem(t, p, g)
 		}
 	}
 	return nil
