@@ -53,7 +53,8 @@ func (m *machine) start(ctx context.Context, detached bool) (*Host, error) {
 		return nil, err
 	}
 	defer errs.Close()
-	cmd := exec.Command("qemu-system-x86_64", m.args()...)
+	cmd := exec.Command(m.qemu.path, append(m.qemu.args, m.args()...)...)
+	cmd.Env = m.qemu.env
 	cmd.Stdout, cmd.Stderr = errs, errs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if !detached {

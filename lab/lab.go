@@ -42,7 +42,11 @@ const bootLimit = 5 * time.Minute
 // gone again when it returns an error, or when ctx ends before it returns.
 func Up(ctx context.Context, cache *Cache, image *Image, o Options) (_ *Lab, err error) {
 	o = o.withDefaults()
-	if err := Need(ctx, o.Progress, "qemu-system-x86_64"); err != nil {
+	if err := Need(ctx, o.Progress, qemu); err != nil {
+		return nil, err
+	}
+	emulator, err := cache.findEmulator()
+	if err != nil {
 		return nil, err
 	}
 	r, err := openRegistry(cache)
@@ -64,7 +68,7 @@ func Up(ctx context.Context, cache *Cache, image *Image, o Options) (_ *Lab, err
 		}
 	}()
 	for tries := 1; ; tries++ {
-		err := l.start(ctx, dir, image, o)
+		err := l.start(ctx, dir, image, emulator, o)
 		if err == nil {
 			break
 		}
@@ -101,7 +105,7 @@ func (o Options) withDefaults() Options {
 }
 
 // start starts every host's QEMU, in order: each connects to the one before.
-func (l *Lab) start(ctx context.Context, dir string, image *Image, o Options) error {
+func (l *Lab) start(ctx context.Context, dir string, image *Image, qemu emulator, o Options) error {
 	l.record.Hosts = nil
 	ports, err := freePorts(o.Hosts*2 - 1)
 	if err != nil {
@@ -109,7 +113,7 @@ func (l *Lab) start(ctx context.Context, dir string, image *Image, o Options) er
 	}
 	for i := range o.Hosts {
 		m := &machine{
-			image: image, number: i + 1, name: l.Name, dir: dir,
+			image: image, qemu: qemu, number: i + 1, name: l.Name, dir: dir,
 			cpus: o.CPUs, memMiB: o.MemMiB, dom0MiB: o.Dom0MiB, store: o.Stores[i],
 			kvm: useKVM(), sshPort: ports[i], segment: chain(i+1, o.Hosts, ports[o.Hosts:]),
 			payload: o.Payload, xenArgs: o.XenArgs,

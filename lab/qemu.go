@@ -9,6 +9,7 @@ import (
 // machine is what one host's QEMU is told.
 type machine struct {
 	image   *Image
+	qemu    emulator
 	number  int // of the host in its lab, from 1
 	name    string
 	dir     string // where sockets and the console's log go
