@@ -29,23 +29,20 @@ func genuine(t *testing.T) (xl string, python func(args ...string) *exec.Cmd) {
 	}
 }
 
-// savedByXL has the genuine xl make a guest and save it.
+// savedByXL has the genuine xl make a mini guest and save it.
 func savedByXL(t *testing.T, xl, kind string) (file, name string) {
 	t.Helper()
 	dir := t.TempDir()
 	file, name = filepath.Join(dir, "saved"), "stream-lab-"+kind
-	guest := cmp.Or(os.Getenv("GOXL_GUEST"), "/opt/guest")
 	cfg := filepath.Join(dir, "cfg")
-	text := fmt.Sprintf("name=%q\ntype=%q\nkernel=%q\nramdisk=%q\nextra=\"console=hvc0\"\nmemory=96\nvcpus=2\nvif=[\"bridge=xenbr0\"]\n",
-		name, kind, guest+"/vmlinuz", guest+"/initrd.img")
+	text := fmt.Sprintf("name=%q\ntype=%q\nkernel=%q\nmemory=64\nvcpus=2\nvif=[\"bridge=xenbr0\"]\n", name, kind, os.Getenv("GOXL_MINI"))
 	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_ = exec.Command(xl, "destroy", name).Run() // of a run that was cut off
 	t.Cleanup(func() { _ = exec.Command(xl, "destroy", name).Run() })
-	// Its network driver is loaded by its init: before that it is too busy to be saved.
-	script := fmt.Sprintf(`%[1]s create -e -q %[2]s && id=$(%[1]s domid %[3]s) || exit
-		for i in $(seq 300); do [ "$(xenstore-read /local/domain/$id/device/vif/0/state)" = 4 ] && break; sleep 1; done
+	script := fmt.Sprintf(`%[1]s create -e -q %[2]s && id=$(%[1]s domid %[3]s) &&
+		timeout 120 grep -qm1 'goxl-guest ready' $(xenstore-read /local/domain/$id/console/tty) &&
 		%[1]s save %[3]s %[4]s`, xl, cfg, name, file)
 	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, tail(string(out)))
