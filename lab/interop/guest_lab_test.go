@@ -84,11 +84,14 @@ func (g *guest) waitReady(t *testing.T, x tool) {
 	seen := time.Now()
 	for end := time.Now().Add(patience); time.Now().Before(end) && time.Since(seen) < away; time.Sleep(500 * time.Millisecond) {
 		id := g.id(t, x)
-		tty, err := exec.Command("xenstore-read", "/local/domain/"+id+"/console/tty").Output()
-		if id == "" || err != nil {
-			continue // gone, or not there yet
+		if id == "" {
+			continue
 		}
 		seen = time.Now()
+		tty, err := exec.Command("xenstore-read", "/local/domain/"+id+"/console/tty").Output()
+		if err != nil {
+			continue // it is being built
+		}
 		if said = g.listen(t, strings.TrimSpace(string(tty)), time.Until(end)); strings.Contains(said, ready) {
 			return
 		}
