@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"goxl/lab/dom0"
 	"goxl/xenctrl/xentest"
 )
 
@@ -22,32 +23,32 @@ import (
 // The genuine tool maps a PVH guest's million page numbers below 4 GiB one by one,
 // which takes five minutes under emulation: only the whole matrix has that.
 func TestLabDumpCore(t *testing.T) {
-	inCoverOn(t, "4.17")
+	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
+	ours, genuine := dom0.Toolstacks(t)
 	kinds := []string{"pv"}
-	if full() {
+	if dom0.Full() {
 		kinds = append(kinds, "pvh")
 	}
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
-			defer leftovers(t)()
+			defer dom0.Leftovers(t)()
 			g := newGuest(t, "iop-dump-"+kind, kind)
 			withoutDevices(t, g)
 			defer g.clear(t, genuine)
 			dumpRefused(t, g, ours, genuine)
-			genuine.must(t, "create", g.cfg)
+			genuine.Must(t, "create", g.cfg)
 			g.waitReady(t, genuine)
-			genuine.must(t, "pause", g.name)
+			genuine.Must(t, "pause", g.name)
 			dir := filepath.Dir(g.cfg)
 			a, b := filepath.Join(dir, "genuine.core"), filepath.Join(dir, "ours.core")
-			theirs := genuine.run(t, 15*time.Minute, "dump-core", g.name, a)
-			if r := ours.run(t, 5*time.Minute, "dump-core", g.name, b); r.code != 0 || r.stdout != "" || r.stderr != "" {
+			theirs := genuine.Run(t, 15*time.Minute, "dump-core", g.name, a)
+			if r := ours.Run(t, 5*time.Minute, "dump-core", g.name, b); r.Code != 0 || r.Stdout != "" || r.Stderr != "" {
 				t.Fatalf("ours: %+v", r)
 			}
-			if theirs.code != 0 {
+			if theirs.Code != 0 {
 				// Up to 4.15 it cannot read the page tables that newer kernels offer.
-				t.Logf("the genuine tool of this release cannot dump the guest: %s", theirs.stderr)
+				t.Logf("the genuine tool of this release cannot dump the guest: %s", theirs.Stderr)
 				checkDump(t, b)
 				return
 			}
@@ -73,18 +74,18 @@ func withoutDevices(t *testing.T, g *guest) {
 }
 
 // dumpRefused compares what both tools answer where there is nothing to dump.
-func dumpRefused(t *testing.T, g *guest, ours, genuine tool) {
+func dumpRefused(t *testing.T, g *guest, ours, genuine dom0.Tool) {
 	t.Helper()
 	file := filepath.Join(filepath.Dir(g.cfg), "none.core")
 	for _, args := range [][]string{
 		{"dump-core"}, {"dump-core", g.name}, {"dump-core", g.name, file}, {"dump-core", "7777", file}, {"dump-core", "0", file},
 	} {
-		a, b := genuine.run(t, patience, args...), ours.run(t, patience, args...)
-		if a.code != b.code {
-			t.Errorf("xl %v: the genuine tool exits %d, ours %d: %s", args, a.code, b.code, b.stderr)
+		a, b := genuine.Run(t, dom0.Patience, args...), ours.Run(t, dom0.Patience, args...)
+		if a.Code != b.Code {
+			t.Errorf("xl %v: the genuine tool exits %d, ours %d: %s", args, a.Code, b.Code, b.Stderr)
 		}
-		if a.code == 1 && lastLine(a.stderr) != lastLine(b.stderr) {
-			t.Errorf("xl %v: the genuine tool says %q, ours %q", args, lastLine(a.stderr), lastLine(b.stderr))
+		if a.Code == 1 && lastLine(a.Stderr) != lastLine(b.Stderr) {
+			t.Errorf("xl %v: the genuine tool says %q, ours %q", args, lastLine(a.Stderr), lastLine(b.Stderr))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"goxl/lab/dom0"
 	"goxl/xenctrl/xentest"
 )
 
@@ -58,17 +59,17 @@ func stories() []story {
 // domains that exist afterwards, their names, the cores and the lines of the guests'
 // logs are the same.
 func TestLabEnds(t *testing.T) {
-	inCoverOn(t, "4.17")
+	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
-	t.Cleanup(leftovers(t)) // after the stories, which run beside each other
+	ours, genuine := dom0.Toolstacks(t)
+	t.Cleanup(dom0.Leftovers(t)) // after the stories, which run beside each other
 	for i, s := range stories() {
 		name := fmt.Sprintf("%s %s %s, %s %s", s.kind, s.first.how, s.first.action, s.last.how, s.last.action)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // as many as -test.parallel says, two processors unless told
 			var ends [2]outcome
-			for n, x := range []tool{genuine, ours} {
-				g := storyGuest(t, fmt.Sprintf("ends-%c-%02d", x.name[0], i), s)
+			for n, x := range []dom0.Tool{genuine, ours} {
+				g := storyGuest(t, fmt.Sprintf("ends-%c-%02d", x.Name[0], i), s)
 				t.Cleanup(func() { clearAll(t, g, genuine) })
 				ends[n] = s.tell(t, g, x)
 			}
@@ -90,7 +91,7 @@ func storyGuest(t *testing.T, name string, s story) *guest {
 }
 
 // tell takes a guest through a story and returns how things are then.
-func (s story) tell(t *testing.T, g *guest, x tool) outcome {
+func (s story) tell(t *testing.T, g *guest, x dom0.Tool) outcome {
 	t.Helper()
 	c := g.start(t, x)
 	if s.first.how != "" {
@@ -104,7 +105,7 @@ func (s story) tell(t *testing.T, g *guest, x tool) outcome {
 }
 
 // next waits for the guest to be up in another domain than old.
-func (g *guest) next(t *testing.T, x tool, old string) *talk {
+func (g *guest) next(t *testing.T, x dom0.Tool, old string) *talk {
 	t.Helper()
 	await(t, g.name+" to be followed in another domain than "+old, func() bool {
 		all := follower.FindAllStringSubmatch(g.log(), -1)
@@ -118,9 +119,9 @@ func (g *guest) next(t *testing.T, x tool, old string) *talk {
 // await is eventually for what is over soon.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(dom0.Patience); !ok(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s; xl list:\n%s", what, sh(t, "xl list"))
+			t.Fatalf("waited in vain for %s; xl list:\n%s", what, dom0.Sh(t, "xl list"))
 		}
 	}
 }
@@ -172,9 +173,9 @@ func compare[T any](t *testing.T, genuine, ours T) {
 
 // clearAll destroys whatever domain bears the guest's name, kept ones included, and
 // removes its core.
-func clearAll(t *testing.T, g *guest, x tool) {
+func clearAll(t *testing.T, g *guest, x dom0.Tool) {
 	for _, d := range domainsOf(t, g, x) {
-		x.run(t, patience, "destroy", d.id)
+		x.Run(t, dom0.Patience, "destroy", d.id)
 	}
 	os.Remove(g.core())
 }

@@ -6,27 +6,27 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"goxl/lab/dom0"
 	"goxl/xenctrl/xentest"
 )
 
 // TestLabUnfollowed: nobody acts on the end of a guest made with -e, by either tool.
 func TestLabUnfollowed(t *testing.T) {
-	inCoverOn(t, "4.17")
+	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
-	t.Cleanup(leftovers(t))
+	ours, genuine := dom0.Toolstacks(t)
+	t.Cleanup(dom0.Leftovers(t))
 	var guests [2]*guest
-	for n, x := range []tool{genuine, ours} {
-		g := namedMini(t, fmt.Sprintf("alone-%c", x.name[0]), "pv", 16, 1, "mini.exit=reboot mini.after=100", "on_reboot = \"restart\"\n")
+	for n, x := range []dom0.Tool{genuine, ours} {
+		g := namedMini(t, fmt.Sprintf("alone-%c", x.Name[0]), "pv", 16, 1, "mini.exit=reboot mini.after=100", "on_reboot = \"restart\"\n")
 		t.Cleanup(func() { clearAll(t, g, genuine) })
-		x.must(t, "create", "-e", g.cfg)
+		x.Must(t, "create", "-e", g.cfg)
 		guests[n] = g
 	}
 	for _, g := range guests {
@@ -47,19 +47,19 @@ func TestLabUnfollowed(t *testing.T) {
 // TestLabForeground: xl create -F stays until its guest has ended for good, writes
 // the log's lines on stderr, and ends with the same status, in both tools.
 func TestLabForeground(t *testing.T) {
-	inCoverOn(t, "4.17")
+	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
-	t.Cleanup(leftovers(t))
+	ours, genuine := dom0.Toolstacks(t)
+	t.Cleanup(dom0.Leftovers(t))
 	type answer struct {
 		Out, Err []string
 		Code     int
 	}
 	var answers [2]answer
-	for n, x := range []tool{genuine, ours} {
-		g := namedMini(t, fmt.Sprintf("front-%c", x.name[0]), "pvh", 16, 1, "", "on_crash = \"restart\"\n")
+	for n, x := range []dom0.Tool{genuine, ours} {
+		g := namedMini(t, fmt.Sprintf("front-%c", x.Name[0]), "pvh", 16, 1, "", "on_crash = \"restart\"\n")
 		t.Cleanup(func() { clearAll(t, g, genuine) })
-		cmd := exec.CommandContext(t.Context(), x.path, "create", "-F", "-q", g.cfg)
+		cmd := exec.CommandContext(t.Context(), x.Path, "create", "-F", "-q", g.cfg)
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		if err := cmd.Start(); err != nil {
@@ -94,10 +94,10 @@ func TestLabForeground(t *testing.T) {
 // end of a guest. The next command starts another one, which makes up for what was
 // not done.
 func TestLabSupervisorKilled(t *testing.T) {
-	inCoverOn(t, "4.17")
+	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
-	t.Cleanup(leftovers(t))
+	ours, genuine := dom0.Toolstacks(t)
+	t.Cleanup(dom0.Leftovers(t))
 	g := namedMini(t, "orphan", "pv", 16, 1, "", "on_reboot = \"restart\"\non_crash = \"rename-restart\"\n")
 	t.Cleanup(func() { clearAll(t, g, genuine) })
 	c := g.start(t, ours)
@@ -117,7 +117,7 @@ func TestLabSupervisorKilled(t *testing.T) {
 		}
 		time.Sleep(300 * time.Millisecond)
 		before := domainsOf(t, g, genuine)
-		ours.must(t, "list")
+		ours.Must(t, "list")
 		c = g.next(t, ours, old)
 		if how == "crash" {
 			kept++
@@ -130,42 +130,24 @@ func TestLabSupervisorKilled(t *testing.T) {
 	}
 	c.say(t, "exit poweroff")
 	awaitUnfollowed(t, g)
-	await(t, "the supervisor to end", func() bool { return len(supervisors(t)) == 0 })
+	await(t, "the supervisor to end", func() bool { return len(dom0.Supervisors(t)) == 0 })
 }
 
 // clearKept destroys the guest's preserved domain; there has to be one.
-func clearKept(t *testing.T, g *guest, x tool) {
+func clearKept(t *testing.T, g *guest, x dom0.Tool) {
 	t.Helper()
 	for _, d := range domainsOf(t, g, x) {
 		if d.name != g.name {
-			x.must(t, "destroy", d.id)
+			x.Must(t, "destroy", d.id)
 			return
 		}
 	}
 	t.Errorf("no domain was kept after the crash")
 }
 
-// supervisors are the processes that follow guests of ours.
-func supervisors(t *testing.T) []int {
-	t.Helper()
-	out, err := exec.Command("pgrep", "-f", "xl goxl-supervise").Output()
-	if err != nil {
-		return nil // none
-	}
-	var all []int
-	for f := range strings.FieldsSeq(string(out)) {
-		n, err := strconv.Atoi(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, n)
-	}
-	return all
-}
-
 func killSupervisor(t *testing.T) {
 	t.Helper()
-	all := supervisors(t)
+	all := dom0.Supervisors(t)
 	if len(all) != 1 {
 		t.Fatalf("supervisors %v, want one", all)
 	}
@@ -178,24 +160,24 @@ func killSupervisor(t *testing.T) {
 // TestLabLetGo: a guest of ours that the genuine tool saves and restores is followed
 // by the genuine tool from then on, one that was renamed by a migration by nobody.
 func TestLabLetGo(t *testing.T) {
-	inCoverOn(t, "4.17")
+	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
-	t.Cleanup(leftovers(t))
+	ours, genuine := dom0.Toolstacks(t)
+	t.Cleanup(dom0.Leftovers(t))
 	t.Run("saved and restored by the genuine tool", func(t *testing.T) {
 		g := namedMini(t, "lent", "pvh", 16, 1, "", "on_crash = \"restart\"\n")
 		t.Cleanup(func() { clearAll(t, g, genuine) })
 		c := g.start(t, ours)
 		file := filepath.Join(t.TempDir(), "saved")
-		genuine.must(t, "save", g.name, file)
+		genuine.Must(t, "save", g.name, file)
 		awaitUnfollowed(t, g)
-		genuine.must(t, "restore", file)
+		genuine.Must(t, "restore", file)
 		old := g.id(t, genuine)
 		c = talkTo(t, g, genuine)
 		c.say(t, "exit crash")
 		g.next(t, genuine, old).say(t, "exit poweroff")
 		awaitUnfollowed(t, g)
-		ours.must(t, "list") // would wake ours if it had kept the guest
+		ours.Must(t, "list") // would wake ours if it had kept the guest
 		time.Sleep(time.Second)
 		if all := domainsOf(t, g, genuine); len(all) != 0 {
 			t.Errorf("left: %v", all)
@@ -210,7 +192,7 @@ func TestLabLetGo(t *testing.T) {
 		g := namedMini(t, "gone", "pv", 16, 1, "", "on_reboot = \"restart\"\n")
 		t.Cleanup(func() { clearAll(t, g, genuine) })
 		c := g.start(t, ours)
-		genuine.must(t, "rename", g.name, g.name+"--migratedaway")
+		genuine.Must(t, "rename", g.name, g.name+"--migratedaway")
 		c.say(t, "exit reboot")
 		awaitUnfollowed(t, g)
 		if got := g.outcome(t, genuine); !slices.Equal(got.Domains, []string{"NAME--migratedaway, ended"}) {

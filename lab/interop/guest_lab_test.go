@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"goxl/lab/dom0"
 )
 
 // ready is what the lab's guest prints on its console when its init runs.
@@ -43,7 +45,7 @@ func newGuest(t *testing.T, name, kind string) *guest {
 			t.Fatal(err)
 		}
 	}
-	from := getenv(t, "GOXL_GUEST")
+	from := dom0.Getenv(t, "GOXL_GUEST")
 	text := fmt.Sprintf("name = %q\ntype = %q\nkernel = %q\nramdisk = %q\nextra = \"console=hvc0\"\nmemory = 192\nmaxmem = 256\nvcpus = 1\nmaxvcpus = 2\n"+
 		"disk = [ \"%s,raw,xvda,rw\" ]\nvif = [ \"bridge=xenbr0\" ]\n", name, kind, from+"/vmlinuz", from+"/initrd.img", g.disk)
 	if kind == "pvh" { // more memory than target would mean populate on demand
@@ -56,20 +58,20 @@ func newGuest(t *testing.T, name, kind string) *guest {
 }
 
 // id returns the domain id by the given tool, or "" when there is no such guest.
-func (g *guest) id(t *testing.T, x tool) string {
+func (g *guest) id(t *testing.T, x dom0.Tool) string {
 	t.Helper()
-	r := x.run(t, patience, "domid", g.name)
-	if r.code != 0 {
+	r := x.Run(t, dom0.Patience, "domid", g.name)
+	if r.Code != 0 {
 		return ""
 	}
-	return strings.TrimSpace(r.stdout)
+	return strings.TrimSpace(r.Stdout)
 }
 
 // clear destroys what is left of the guest under any of the names that it has had.
-func (g *guest) clear(t *testing.T, x tool) {
+func (g *guest) clear(t *testing.T, x dom0.Tool) {
 	for _, suffix := range []string{"", "-new", "--incoming", "--migratedaway"} {
-		if name := g.name + suffix; x.run(t, patience, "domid", name).code == 0 {
-			x.run(t, patience, "destroy", name)
+		if name := g.name + suffix; x.Run(t, dom0.Patience, "domid", name).Code == 0 {
+			x.Run(t, dom0.Patience, "destroy", name)
 		}
 	}
 }
@@ -77,12 +79,12 @@ func (g *guest) clear(t *testing.T, x tool) {
 // waitReady reads the guest's console until its init reports. A guest that ends
 // before and is made anew, by whoever follows it, is waited for as well. One that
 // stays away has died.
-func (g *guest) waitReady(t *testing.T, x tool) {
+func (g *guest) waitReady(t *testing.T, x dom0.Tool) {
 	t.Helper()
 	const away = 45 * time.Second
 	var said string
 	seen := time.Now()
-	for end := time.Now().Add(patience); time.Now().Before(end) && time.Since(seen) < away; time.Sleep(500 * time.Millisecond) {
+	for end := time.Now().Add(dom0.Patience); time.Now().Before(end) && time.Since(seen) < away; time.Sleep(500 * time.Millisecond) {
 		id := g.id(t, x)
 		if id == "" {
 			continue
@@ -98,7 +100,7 @@ func (g *guest) waitReady(t *testing.T, x tool) {
 		seen = time.Now()
 		t.Logf("domain %s ended before %q", id, ready)
 	}
-	t.Fatalf("%s: no %q, and it has been away for %s; its console said:\n%s\nxl list:\n%s", g.name, ready, time.Since(seen).Round(time.Second), said, x.must(t, "list"))
+	t.Fatalf("%s: no %q, and it has been away for %s; its console said:\n%s\nxl list:\n%s", g.name, ready, time.Since(seen).Round(time.Second), said, x.Must(t, "list"))
 }
 
 // listen reads a terminal until the guest is ready or ends.
@@ -127,9 +129,9 @@ func readUntil(r io.Reader, want string) string {
 }
 
 // waitGone waits until no domain of that name is left.
-func (g *guest) waitGone(t *testing.T, x tool) {
+func (g *guest) waitGone(t *testing.T, x dom0.Tool) {
 	t.Helper()
-	eventually(t, patience, g.name+" to be gone", func() bool { return g.id(t, x) == "" })
+	eventually(t, dom0.Patience, g.name+" to be gone", func() bool { return g.id(t, x) == "" })
 }
 
 // eventually waits for a condition, looking twice a second.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"goxl/lab/dom0"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
 	"goxl/xenctrl/xentest"
@@ -27,11 +28,8 @@ func newMini(t *testing.T, kind string, mib, vcpus int, options, more string) *g
 func namedMini(t *testing.T, name, kind string, mib, vcpus int, options, more string) *guest {
 	t.Helper()
 	g := &guest{name: name, kind: kind, cfg: filepath.Join(t.TempDir(), name+".cfg")}
-	text := fmt.Sprintf("name = %q\ntype = %q\nkernel = %q\nextra = %q\nmemory = %d\nvcpus = %d\n%s",
-		g.name, kind, getenv(t, "GOXL_MINI"), options, mib, vcpus, more)
-	if err := os.WriteFile(g.cfg, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	m := dom0.Mini{Name: name, Kind: kind, MiB: mib, VCPUs: vcpus, Options: options, More: more}
+	m.Write(t, g.cfg)
 	return g
 }
 
@@ -42,9 +40,9 @@ type talk struct {
 }
 
 // talkTo opens the console of the domain that the guest is now.
-func talkTo(t *testing.T, g *guest, x tool) *talk {
+func talkTo(t *testing.T, g *guest, x dom0.Tool) *talk {
 	t.Helper()
-	tty := strings.TrimSpace(sh(t, "xenstore-read /local/domain/"+g.id(t, x)+"/console/tty"))
+	tty := strings.TrimSpace(dom0.Sh(t, "xenstore-read /local/domain/"+g.id(t, x)+"/console/tty"))
 	f, err := os.OpenFile(tty, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -84,49 +82,49 @@ func (c *talk) expect(t *testing.T, pattern string) []string {
 
 // start makes the guest and returns its console when it is up. It logs how long
 // that took from the moment when it could run.
-func (g *guest) start(t *testing.T, maker tool) *talk {
+func (g *guest) start(t *testing.T, maker dom0.Tool) *talk {
 	t.Helper()
-	maker.must(t, "create", "-p", g.cfg)
+	maker.Must(t, "create", "-p", g.cfg)
 	c := talkTo(t, g, maker)
 	begin := time.Now()
-	maker.must(t, "unpause", g.name)
+	maker.Must(t, "unpause", g.name)
 	c.expect(t, "goxl-guest ready: mini "+g.kind)
 	took := time.Since(begin)
 	t.Logf("%s made by %s: ready %d ms after unpause began, with %d ms of processor time",
-		g.kind, maker.name, took.Milliseconds(), domainInfo(t, g.id(t, maker)).CPUTime.Milliseconds())
+		g.kind, maker.Name, took.Milliseconds(), domainInfo(t, g.id(t, maker)).CPUTime.Milliseconds())
 	return c
 }
 
 // TestLabMini takes the mini guest through its life, made by either tool.
 func TestLabMini(t *testing.T) {
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
-	makers := []tool{ours}
-	if full() || os.Getenv("GOXL_XEN") == "4.17" {
+	ours, genuine := dom0.Toolstacks(t)
+	makers := []dom0.Tool{ours}
+	if dom0.Full() || os.Getenv("GOXL_XEN") == "4.17" {
 		makers = append(makers, genuine)
 	}
 	for _, kind := range []string{"pvh", "pv"} {
 		for _, maker := range makers {
-			t.Run(kind+"/made by "+maker.name, func(t *testing.T) {
-				defer leftovers(t)()
+			t.Run(kind+"/made by "+maker.Name, func(t *testing.T) {
+				defer dom0.Leftovers(t)()
 				g := newMini(t, kind, 16, 1, "mini.tick=50", "")
 				t.Cleanup(func() { g.clear(t, genuine) })
 				c := g.start(t, maker)
 				c.say(t, "check")
 				c.expect(t, `pattern: ok, \d+ pages`)
-				genuine.must(t, "sysrq", g.name, "h")
+				genuine.Must(t, "sysrq", g.name, "h")
 				c.expect(t, "sysrq: h")
 				idle(t, c, g.id(t, genuine))
 				balloon(t, c, g, genuine)
 				c = suspends(t, c, g, genuine)
 				old := g.id(t, genuine)
-				genuine.must(t, "reboot", g.name)
-				eventually(t, patience, "the guest to come back", func() bool {
+				genuine.Must(t, "reboot", g.name)
+				eventually(t, dom0.Patience, "the guest to come back", func() bool {
 					id := g.id(t, genuine)
 					return id != "" && id != old
 				})
 				talkTo(t, g, genuine).expect(t, "goxl-guest ready")
-				genuine.must(t, "shutdown", "-w", g.name)
+				genuine.Must(t, "shutdown", "-w", g.name)
 				g.waitGone(t, genuine)
 			})
 		}
@@ -173,10 +171,10 @@ func number(t *testing.T, s string) int {
 	return n
 }
 
-func balloon(t *testing.T, c *talk, g *guest, x tool) {
+func balloon(t *testing.T, c *talk, g *guest, x dom0.Tool) {
 	t.Helper()
 	for _, mib := range []int{10, 16} {
-		x.must(t, "mem-set", g.name, strconv.Itoa(mib))
+		x.Must(t, "mem-set", g.name, strconv.Itoa(mib))
 		c.expect(t, fmt.Sprintf(`balloon: %d KiB`, mib<<10))
 		c.say(t, "check")
 		c.expect(t, `pattern: ok, \d+ pages`)
@@ -185,18 +183,18 @@ func balloon(t *testing.T, c *talk, g *guest, x tool) {
 
 // suspends has the genuine tool save the guest twice, once to go on in place, and
 // returns its console after the restore.
-func suspends(t *testing.T, c *talk, g *guest, genuine tool) *talk {
+func suspends(t *testing.T, c *talk, g *guest, genuine dom0.Tool) *talk {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "saved")
-	genuine.must(t, "save", "-c", g.name, file)
+	genuine.Must(t, "save", "-c", g.name, file)
 	c.expect(t, inPlace())
 	c.expect(t, `longest gap \d+ ms`)
 	c.expect(t, `pattern: ok, \d+ pages`)
 	c.say(t, "gap") // the ring still works in both directions, and so does the timer
 	c.expect(t, `longest gap \d+ ms`)
-	genuine.must(t, "save", g.name, file)
+	genuine.Must(t, "save", g.name, file)
 	g.waitGone(t, genuine)
-	genuine.must(t, "restore", file)
+	genuine.Must(t, "restore", file)
 	c = talkTo(t, g, genuine)
 	c.expect(t, "goxl-guest resumed\r")
 	gap := c.expect(t, `longest gap (\d+) ms`)[1]
@@ -218,9 +216,9 @@ func inPlace() string {
 
 // TestLabMiniExits has the guest end by itself in every way, and Xen say how.
 func TestLabMiniExits(t *testing.T) {
-	inCoverOn(t, "4.17")
+	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
+	ours, genuine := dom0.Toolstacks(t)
 	var keep strings.Builder
 	for _, end := range []string{"poweroff", "reboot", "crash", "watchdog", "soft_reset"} {
 		fmt.Fprintf(&keep, "on_%s = \"preserve\"\n", end)
@@ -233,9 +231,9 @@ func TestLabMiniExits(t *testing.T) {
 			t.Run(kind+"/"+how, func(t *testing.T) {
 				g := newMini(t, kind, 16, 1, "mini.exit="+how+" mini.after=200", keep.String())
 				t.Cleanup(func() { g.clear(t, genuine) })
-				ours.must(t, "create", g.cfg)
+				ours.Must(t, "create", g.cfg)
 				id := g.id(t, ours)
-				eventually(t, patience, how, func() bool { return domainInfo(t, id).Shutdown() })
+				eventually(t, dom0.Patience, how, func() bool { return domainInfo(t, id).Shutdown() })
 				if got := domainInfo(t, id).ShutdownReason(); got != reason {
 					t.Errorf("Xen says %s, want %s", got, reason)
 				}
@@ -247,9 +245,9 @@ func TestLabMiniExits(t *testing.T) {
 // TestLabMiniLarge checks a guest of several hundred MiB and two vcpus, and that a
 // flood of text comes out whole.
 func TestLabMiniLarge(t *testing.T) {
-	inCoverOn(t, "4.17")
+	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
+	ours, genuine := dom0.Toolstacks(t)
 	for _, kind := range []string{"pvh", "pv"} {
 		t.Run(kind, func(t *testing.T) {
 			g := newMini(t, kind, 400, 2, "", "")
@@ -269,7 +267,7 @@ func TestLabMiniLarge(t *testing.T) {
 			for range lines {
 				c.expect(t, `stats: uptime \d+ ms,.* rewritten\r\n`)
 			}
-			genuine.must(t, "shutdown", "-w", g.name)
+			genuine.Must(t, "shutdown", "-w", g.name)
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"goxl/lab/dom0"
 	"goxl/xenctrl/xentest"
 )
 
@@ -17,7 +18,7 @@ import (
 type move struct {
 	kind     string
 	live     bool
-	from, to tool
+	from, to dom0.Tool
 }
 
 func (m move) String() string {
@@ -25,20 +26,20 @@ func (m move) String() string {
 	if m.live {
 		how = "migrated live"
 	}
-	return fmt.Sprintf("%s/%s from %s to %s", m.kind, how, m.from.name, m.to.name)
+	return fmt.Sprintf("%s/%s from %s to %s", m.kind, how, m.from.Name, m.to.Name)
 }
 
 // moves returns the whole matrix where that is asked for, else a cover in which
 // every release has every kind, way and tool on either end.
-func moves(ours, genuine tool) []move {
+func moves(ours, genuine dom0.Tool) []move {
 	var all []move
 	for _, kind := range []string{"pvh", "pv"} {
 		for _, live := range []bool{false, true} {
 			if live && kind == "pv" && !shadowPaging() {
 				continue
 			}
-			for _, from := range []tool{ours, genuine} {
-				for _, to := range []tool{ours, genuine} {
+			for _, from := range []dom0.Tool{ours, genuine} {
+				for _, to := range []dom0.Tool{ours, genuine} {
 					if from != genuine || to != genuine { // theirs to theirs is not our concern
 						all = append(all, move{kind, live, from, to})
 					}
@@ -46,7 +47,7 @@ func moves(ours, genuine tool) []move {
 			}
 		}
 	}
-	if full() {
+	if dom0.Full() {
 		return all
 	}
 	var cover []move
@@ -70,22 +71,22 @@ func shadowPaging() bool { return os.Getenv("GOXL_XEN") == "4.14" }
 // between both tools, and has it check its memory where it arrives.
 func TestLabMove(t *testing.T) {
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
+	ours, genuine := dom0.Toolstacks(t)
 	for _, m := range moves(ours, genuine) {
 		t.Run(m.String(), func(t *testing.T) {
-			defer leftovers(t)()
+			defer dom0.Leftovers(t)()
 			g := newMini(t, m.kind, 64, 1, "mini.tick=10 mini.dirty=400", "")
 			t.Cleanup(func() { g.clear(t, genuine) })
 			g.start(t, ours)
 			old := g.id(t, genuine)
 			begin := time.Now()
 			if m.live {
-				m.from.must(t, "migrate", "-s", "", g.name, m.to.path+" migrate-receive")
+				m.from.Must(t, "migrate", "-s", "", g.name, m.to.Path+" migrate-receive")
 			} else {
 				file := filepath.Join(t.TempDir(), "saved")
-				m.from.must(t, "save", g.name, file)
+				m.from.Must(t, "save", g.name, file)
 				g.waitGone(t, genuine)
-				m.to.must(t, "restore", file)
+				m.to.Must(t, "restore", file)
 			}
 			took := time.Since(begin)
 			if id := g.id(t, genuine); id == "" || id == old {
@@ -99,7 +100,7 @@ func TestLabMove(t *testing.T) {
 			c.say(t, "check") // it goes on, and so does its console
 			c.expect(t, `pattern: ok, \d+ pages`)
 			sameAnswers(t, g, ours, genuine)
-			ours.must(t, "shutdown", "-w", g.name)
+			ours.Must(t, "shutdown", "-w", g.name)
 			g.waitGone(t, genuine)
 		})
 	}
@@ -109,10 +110,10 @@ func TestLabMove(t *testing.T) {
 // fails at any stage leave the guest running as it was.
 func TestLabCheckpoint(t *testing.T) {
 	xentest.NeedXen(t)
-	ours, genuine := toolstacks(t)
+	ours, genuine := dom0.Toolstacks(t)
 	for _, kind := range []string{"pvh", "pv"} {
 		t.Run(kind, func(t *testing.T) {
-			defer leftovers(t)()
+			defer dom0.Leftovers(t)()
 			g := newMini(t, kind, 32, 1, "mini.tick=10", "")
 			t.Cleanup(func() { g.clear(t, genuine) })
 			c := g.start(t, ours)
@@ -121,21 +122,21 @@ func TestLabCheckpoint(t *testing.T) {
 				c.expect(t, `pattern: ok, \d+ pages`)
 			}
 			file := filepath.Join(t.TempDir(), "saved")
-			ours.must(t, "save", "-c", g.name, file)
+			ours.Must(t, "save", "-c", g.name, file)
 			if _, err := os.Stat(file); err != nil {
 				t.Error(err)
 			}
 			runsOn()
 			for name, to := range map[string]string{"no room": filepath.Join(smallDisk(t), "saved"), "a full device": "/dev/full"} {
-				if r := ours.run(t, patience, "save", g.name, to); r.code != 1 {
-					t.Errorf("%s: exit %d\n%s", name, r.code, r.stderr)
+				if r := ours.Run(t, dom0.Patience, "save", g.name, to); r.Code != 1 {
+					t.Errorf("%s: exit %d\n%s", name, r.Code, r.Stderr)
 				}
 			}
 			saveInto(t, ours, g, func(r *os.File, _ *os.Process) { r.Close() }) // the reader dies
 			runsOn()
 			saveInto(t, ours, g, func(_ *os.File, xl *os.Process) { xl.Signal(os.Interrupt) })
 			runsOn()
-			ours.must(t, "shutdown", "-w", g.name)
+			ours.Must(t, "shutdown", "-w", g.name)
 			g.waitGone(t, genuine)
 		})
 	}
@@ -143,14 +144,14 @@ func TestLabCheckpoint(t *testing.T) {
 
 // saveInto saves the guest into a pipe, of which a part is read before disturb is
 // called, and checks that the save fails.
-func saveInto(t *testing.T, x tool, g *guest, disturb func(r *os.File, xl *os.Process)) {
+func saveInto(t *testing.T, x dom0.Tool, g *guest, disturb func(r *os.File, xl *os.Process)) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	cmd := exec.Command(x.path, "save", g.name, "/dev/fd/3")
+	cmd := exec.Command(x.Path, "save", g.name, "/dev/fd/3")
 	cmd.ExtraFiles = []*os.File{w}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -169,7 +170,7 @@ func saveInto(t *testing.T, x tool, g *guest, disturb func(r *os.File, xl *os.Pr
 // smallDisk is a folder with room for a MiB.
 func smallDisk(t *testing.T) string {
 	dir := t.TempDir()
-	sh(t, "mount -t tmpfs -o size=1m small "+dir)
+	dom0.Sh(t, "mount -t tmpfs -o size=1m small "+dir)
 	t.Cleanup(func() { exec.Command("umount", dir).Run() })
 	return dir
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"goxl/lab/dom0"
 )
 
 // outcome is how things are after a guest has ended, without what is never the same
@@ -24,7 +26,7 @@ func (g *guest) log() string {
 	return string(text)
 }
 
-func (g *guest) outcome(t *testing.T, x tool) outcome {
+func (g *guest) outcome(t *testing.T, x dom0.Tool) outcome {
 	t.Helper()
 	var o outcome
 	for _, d := range domainsOf(t, g, x) {
@@ -45,10 +47,10 @@ func (g *guest) outcome(t *testing.T, x tool) outcome {
 type listed struct{ name, id, state string }
 
 // domainsOf lists the domains whose name begins with the guest's.
-func domainsOf(t *testing.T, g *guest, x tool) []listed {
+func domainsOf(t *testing.T, g *guest, x dom0.Tool) []listed {
 	t.Helper()
 	var all []listed
-	for line := range strings.Lines(x.run(t, patience, "list").stdout) {
+	for line := range strings.Lines(x.Run(t, dom0.Patience, "list").Stdout) {
 		if f := strings.Fields(line); len(f) == 6 && strings.HasPrefix(f[0], g.name) {
 			all = append(all, listed{f[0], f[1], f[4]})
 		}

@@ -1,4 +1,4 @@
-package interop
+package dom0
 
 import (
 	"os/exec"
@@ -11,6 +11,7 @@ import (
 )
 
 // traces are the commands whose output lines show what a guest can leave on a host.
+// Lock files of hotplug scripts are no trace: each script makes and removes them.
 var traces = []string{
 	"xenstore-list /local/domain | sort -n",
 	"xenstore-list /libxl | sort",
@@ -19,12 +20,13 @@ var traces = []string{
 	"losetup -a | cut -d: -f1,3-",
 	"ls /sys/class/net",
 	"ls /var/lib/xen | grep -v '^dump$'",
+	"ls /run/goxl/creating /run/goxl/guests 2>/dev/null | grep -v :",
 	"pgrep -a qemu; pgrep -a -x xl; true",
 }
 
-// leftovers takes note of the host now and returns a function that fails the
+// Leftovers takes note of the host now and returns a function that fails the
 // test when the host is not the same again within a minute.
-func leftovers(t *testing.T) func() {
+func Leftovers(t *testing.T) func() {
 	t.Helper()
 	before := traceHost()
 	return func() {
