@@ -108,6 +108,7 @@ type creation struct {
 	channels []device.Channel
 	p9s      []device.P9
 	vfbs     []device.VFB
+	added    []device.Device // disks and interfaces that are connected
 }
 
 // newCreation checks everything that can be checked before anything is made.
@@ -220,12 +221,15 @@ func (c *creation) makeDomain(ctx context.Context) error {
 	nodes := newDomain{id: c.id, uuid: c.spec.CInfo.UUID, name: c.spec.CInfo.Name.Value(), kind: c.kind,
 		suspendCompat: c.spec.CInfo.XendSuspendEvtchnCompat == config.True, driverDomain: c.spec.CInfo.DriverDomain == config.True,
 		xsData: c.spec.CInfo.XSData, platformData: c.spec.CInfo.PlatformData}
-	// Two creations of one name at a time: the second sees the first's node here.
-	if err := c.m.checkName(ctx, c.op, c.id, nodes.name); err != nil {
-		return err
-	}
-	if err := c.m.store.Update(ctx, func(tx *xenstore.Tx) error { return nodes.write(ctx, tx) }); err != nil {
-		return fail(Store, c.id, c.op, err)
+	err := c.m.store.Update(ctx, func(tx *xenstore.Tx) error {
+		// Two creations of one name at a time: the second sees the first's node here.
+		if err := c.m.checkNameIn(ctx, tx, c.op, c.id, nodes.name); err != nil {
+			return err
+		}
+		return nodes.write(ctx, tx)
+	})
+	if err != nil {
+		return storeError(c.id, c.op, err)
 	}
 	return c.noteDeviceModel(ctx)
 }

@@ -80,13 +80,26 @@ func (c *creation) addOptions() device.AddOptions {
 }
 
 func (c *creation) addDisks(ctx context.Context) error {
-	c.undoing("add devices", func(ctx context.Context) error { return c.m.devices.RemoveAll(ctx, c.id) })
+	c.undoing("add devices", c.removeDevices)
 	for _, d := range c.disks {
-		if _, err := c.m.devices.AddDisk(ctx, c.id, d, c.addOptions()); err != nil {
+		dev, err := c.m.devices.AddDisk(ctx, c.id, d, c.addOptions())
+		if err != nil {
 			return c.deviceError(err)
 		}
+		c.added = append(c.added, dev)
 	}
 	return c.grantIO()
+}
+
+// removeDevices removes what xenstore has of the guest's devices, and then those that
+// we added once more: who destroyed the guest meanwhile may have removed the record of
+// a device that he had not seen.
+func (c *creation) removeDevices(ctx context.Context) error {
+	errs := []error{c.m.devices.RemoveAll(ctx, c.id)}
+	for _, dev := range c.added {
+		errs = append(errs, c.m.devices.Remove(ctx, dev, device.Forced))
+	}
+	return errors.Join(errs...)
 }
 
 // grantIO gives the guest the ports and memory of the host's devices that its
@@ -165,9 +178,11 @@ func (c *creation) addConsoles(ctx context.Context) error {
 
 func (c *creation) addNICs(ctx context.Context) error {
 	for _, n := range c.nics {
-		if _, err := c.m.devices.AddNIC(ctx, c.id, n, c.addOptions()); err != nil {
+		dev, err := c.m.devices.AddNIC(ctx, c.id, n, c.addOptions())
+		if err != nil {
 			return c.deviceError(err)
 		}
+		c.added = append(c.added, dev)
 	}
 	return nil
 }

@@ -146,10 +146,44 @@ func (m *Manager) removeNodes(ctx context.Context, id abi.DomID) error {
 	if err := errors.Join(errs...); err != nil {
 		return err // the node leads the next attempt to it
 	}
-	for _, p := range []string{dom, libxlPath(id), dom + "/hvmloader"} {
-		errs = append(errs, m.removeNode(ctx, id, p))
+	return errors.Join(m.removeNode(ctx, id, dom), m.removeRecord(ctx, id), m.removeNode(ctx, id, dom+"/hvmloader"))
+}
+
+// removeRecord removes the toolstack's record of a guest, by which its devices are
+// found. A device that somebody attached while the others were removed goes first;
+// once the record is gone nobody of ours attaches any.
+func (m *Manager) removeRecord(ctx context.Context, id abi.DomID) error {
+	odd := false // there are records of devices that make no sense
+	for {
+		late := false
+		err := m.store.Update(ctx, func(tx *xenstore.Tx) error {
+			kinds, err := tx.List(ctx, libxlPath(id)+"/device")
+			if late = err == nil && len(kinds) > 0 && !odd; late {
+				return nil
+			}
+			if err == nil || isNotFound(err) {
+				err = tx.Rm(ctx, libxlPath(id))
+			}
+			if isNotFound(err) {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return fail(Store, id, "remove "+libxlPath(id), err)
+		}
+		if !late {
+			return nil
+		}
+		devs, err := m.devices.List(ctx, id)
+		if err == nil {
+			err = m.devices.RemoveAll(ctx, id)
+		}
+		if err != nil {
+			return deviceError("remove devices", id, err)
+		}
+		odd = len(devs) == 0
 	}
-	return errors.Join(errs...)
 }
 
 func (m *Manager) removeNode(ctx context.Context, id abi.DomID, path string) error {

@@ -2,6 +2,7 @@ package domains
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"goxl/xenctrl/abi"
@@ -16,9 +17,6 @@ func (m *Manager) Rename(ctx context.Context, id abi.DomID, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := m.checkName(ctx, op, id, name); err != nil {
-		return err
-	}
 	stub, err := m.stubDomain(ctx, id)
 	if err != nil {
 		return err
@@ -30,6 +28,9 @@ func (m *Manager) Rename(ctx context.Context, id abi.DomID, name string) error {
 		}
 	}
 	err = m.store.Update(ctx, func(tx *xenstore.Tx) error {
+		if err := m.checkNameIn(ctx, tx, op, id, name); err != nil {
+			return err
+		}
 		var b xenstore.Batch
 		b.Write(domainPath(id)+"/name", name)
 		b.Write(vmPath(d.UUID)+"/name", name)
@@ -39,10 +40,16 @@ func (m *Manager) Rename(ctx context.Context, id abi.DomID, name string) error {
 		}
 		return tx.Send(ctx, &b)
 	})
-	if err != nil {
-		return fail(Store, id, op, err)
+	return storeError(id, op, err)
+}
+
+// storeError is the failure of a transaction: of xenstore, unless what was done in it
+// found a cause of its own.
+func storeError(id abi.DomID, op string, err error) error {
+	if err == nil || errors.As(err, new(*Error)) {
+		return err
 	}
-	return nil
+	return fail(Store, id, op, err)
 }
 
 // checkName fails with NameTaken when a domain other than self has the name.
@@ -56,9 +63,48 @@ func (m *Manager) checkName(ctx context.Context, op string, self abi.DomID, name
 	}
 	for _, d := range list {
 		if d.Named && d.Name == name && d.ID != self {
-			return &Error{Kind: NameTaken, Op: op, Dom: self,
-				Err:  fmt.Errorf("domain %d has that name already", d.ID),
-				Hint: fmt.Sprintf("choose another name, or look at it with: xl list %d", d.ID)}
+			return nameTaken(op, self, d.ID)
+		}
+	}
+	return nil
+}
+
+func nameTaken(op string, self, owner abi.DomID) error {
+	return &Error{Kind: NameTaken, Op: op, Dom: self,
+		Err:  fmt.Errorf("domain %d has that name already", owner),
+		Hint: fmt.Sprintf("choose another name, or look at it with: xl list %d", owner)}
+}
+
+// checkNameIn is checkName in the transaction that writes the name: of two that want
+// the same name at a time only one will have it. (libxl looks outside of it, so that
+// both may.) Nodes of domains that are gone do not count.
+func (m *Manager) checkNameIn(ctx context.Context, tx *xenstore.Tx, op string, self abi.DomID, name string) error {
+	if name == "" {
+		return nil
+	}
+	doms, err := tx.List(ctx, "/local/domain")
+	if err != nil {
+		return err
+	}
+	var b xenstore.Batch
+	names := make([]*xenstore.Reply, len(doms))
+	for i, d := range doms {
+		names[i] = b.Read("/local/domain/" + d + "/name")
+	}
+	if err := tx.Send(ctx, &b); err != nil {
+		return err
+	}
+	for i, d := range doms {
+		theirs, err := names[i].Value()
+		if err != nil && !isNotFound(err) {
+			return err
+		}
+		id, notID := parseDomID(d)
+		if err != nil || theirs != name || notID != nil || id == self {
+			continue
+		}
+		if _, err := m.info(id); !errors.Is(err, NoDomain) {
+			return errors.Join(err, nameTaken(op, self, id))
 		}
 	}
 	return nil

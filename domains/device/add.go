@@ -76,12 +76,26 @@ func (s *Set) add(ctx context.Context, dev Device, n nodes, o AddOptions) (err e
 		o.Written()
 	}
 	u.Push("add "+dev.String(), func(ctx context.Context) error { return s.Remove(ctx, dev, Forced) })
-	if err := s.connect(ctx, dev); err != nil {
+	err = s.connect(ctx, dev)
+	if err == nil && o.Running {
+		err = s.stillThere(ctx, dev)
+	}
+	if err != nil {
 		return fmt.Errorf("attach %s: %w", dev, err)
 	}
 	u.Commit()
 	s.logFor(dev).Info("device attached")
 	return nil
+}
+
+// stillThere fails when somebody removed dev, or its guest, while it was connected:
+// he did not see what was made on the host since then.
+func (s *Set) stillThere(ctx context.Context, dev Device) error {
+	there, err := s.Store.Exists(ctx, dev.LibxlPath())
+	if err == nil && !there {
+		return fmt.Errorf("it was removed meanwhile: %w", ErrNotFound)
+	}
+	return err
 }
 
 type writeOptions struct {

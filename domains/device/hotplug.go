@@ -78,11 +78,19 @@ func (s *Set) hotplugDisk(ctx context.Context, dev Device, add bool) error {
 			return s.failed(ctx, dev, err)
 		}
 	}
-	action := "remove"
-	if add {
-		action = "add"
+	run := func(action string) error {
+		return s.runScript(ctx, dev, host.Script{Path: script, Args: []string{action}, Env: s.scriptEnv(dev, script)})
 	}
-	return s.runScript(ctx, dev, host.Script{Path: script, Args: []string{action}, Env: s.scriptEnv(dev, script)})
+	if add {
+		return s.withLoopsOf(ctx, v["params"], func() error { return run("add") })
+	}
+	err = run("remove")
+	if err != nil && v["node"] != "" {
+		if e := (&block{set: s, dev: dev, target: v["params"], node: v["node"]}).remove(ctx); e != nil {
+			return fmt.Errorf("%w; the hotplug script did not do it: %v", e, err)
+		}
+	}
+	return err
 }
 
 func (s *Set) hotplugNIC(ctx context.Context, dev Device, add bool) error {
