@@ -237,11 +237,15 @@ func (w *walk) takeFreeLock(hit string) {
 	}
 }
 
-// destroyAll destroys all guests of the test.
-func (w *walk) destroyAll() {
+// destroyAll destroys every guest.
+func (w *world) destroyAll() {
+	w.Helper()
 	for _, id := range w.xen.IDs() {
-		if id != backendDom {
-			w.must(w.m.Destroy(w.Context(), id))
+		if id == backendDom {
+			continue
+		}
+		if err := w.m.Destroy(w.Context(), id); err != nil {
+			w.Fatal(err)
 		}
 	}
 }
