@@ -20,7 +20,7 @@ var traces = []string{
 	"losetup -a | cut -d: -f1,3-",
 	"ls /sys/class/net",
 	"ls /var/lib/xen | grep -v '^dump$'",
-	"ls /run/goxl/creating /run/goxl/guests 2>/dev/null | grep -v :",
+	"find /run/goxl/creating /run/goxl/guests -type f 2>/dev/null",
 	"pgrep -a qemu; pgrep -a -x xl; true",
 }
 
