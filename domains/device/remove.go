@@ -29,12 +29,17 @@ const (
 // take the host's side down: the guest has no use of it any more. It is logged.
 // After any other error the same again finishes the job: the nodes go last.
 func (s *Set) Remove(ctx context.Context, dev Device, force Force) error {
+	return s.remove(ctx, dev, force, s.ask(ctx, dev, force == Forced))
+}
+
+// remove goes on once the backend was asked to close.
+func (s *Set) remove(ctx context.Context, dev Device, force Force, a asked) error {
 	log := s.logFor(dev)
-	closed, err := s.close(ctx, dev, force == Forced)
+	closed, err := s.answer(ctx, dev, a)
 	if errors.Is(err, ErrTimeout) && force == Auto {
 		log.Info("device did not close, taking it away", zap.Duration("after", s.Timeouts.Detach))
 		force = Forced
-		closed, err = s.close(ctx, dev, true)
+		closed, err = s.answer(ctx, dev, s.ask(ctx, dev, true))
 	}
 	if err != nil && force != Forced {
 		return fmt.Errorf("detach %s: %w", dev, err)
@@ -54,8 +59,9 @@ func (s *Set) Remove(ctx context.Context, dev Device, force Force) error {
 	return nil
 }
 
-// RemoveAll takes away all devices of guest dom, at the same time, and returns
-// what went wrong with any of them.
+// RemoveAll takes away all devices of guest dom and returns what went wrong with any
+// of them. As with libxl, all backends are asked to close, one after the other, and
+// awaited at the same time.
 func (s *Set) RemoveAll(ctx context.Context, dom DomID) error {
 	devs, err := s.List(ctx, dom)
 	if err != nil {
@@ -64,33 +70,34 @@ func (s *Set) RemoveAll(ctx context.Context, dom DomID) error {
 	errs := make([]error, len(devs))
 	var wg sync.WaitGroup
 	for i, d := range devs {
-		wg.Go(func() {
-			if d.BackendKind == ConsoleDev || d.BackendKind == VUART {
-				errs[i] = s.erase(ctx, d) // their servers need no farewell
-				return
-			}
-			errs[i] = s.Remove(ctx, d, Forced)
-		})
+		if d.BackendKind == ConsoleDev || d.BackendKind == VUART {
+			errs[i] = s.erase(ctx, d) // their servers need no farewell
+			continue
+		}
+		a := s.ask(ctx, d, true)
+		wg.Go(func() { errs[i] = s.remove(ctx, d, Forced, a) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-// close brings the backend to state Closed. It reports false when there is no
-// backend left to close.
-func (s *Set) close(ctx context.Context, dev Device, force bool) (bool, error) {
+// asked is how a backend took it to be asked to close.
+type asked struct {
+	gone bool  // there is none
+	qemu bool  // QEMU, which would wait for a guest that does not run
+	err  error // it could not be asked
+}
+
+// ask tells the backend to close. With force the guest's half goes away first.
+func (s *Set) ask(ctx context.Context, dev Device, force bool) (a asked) {
 	if dev.inQEMU() && s.Self == 0 && s.State != nil {
 		st, err := s.State(ctx, dev.Dom)
-		if err != nil {
-			return false, err
-		}
-		if st.Paused || st.Dying || st.Shutdown {
-			return true, s.closeForQEMU(ctx, dev)
+		if err != nil || st.Paused || st.Dying || st.Shutdown {
+			return asked{qemu: true, err: err}
 		}
 	}
-	gone := false
-	err := s.Store.Update(ctx, func(tx *xenstore.Tx) error {
-		gone = false
+	a.err = s.Store.Update(ctx, func(tx *xenstore.Tx) error {
+		a.gone = false
 		if force {
 			if err := cleanPath(ctx, tx, dev.FrontendPath()); err != nil {
 				return err
@@ -98,7 +105,7 @@ func (s *Set) close(ctx context.Context, dev Device, force bool) (bool, error) {
 		}
 		state, err := tx.Read(ctx, dev.BackendPath()+"/state")
 		if errors.Is(err, xenstore.ErrNotFound) {
-			gone = true
+			a.gone = true
 			return nil
 		}
 		if err != nil {
@@ -111,8 +118,17 @@ func (s *Set) close(ctx context.Context, dev Device, force bool) (bool, error) {
 		}
 		return tx.Send(ctx, &b)
 	})
-	if err != nil || gone {
-		return false, err
+	return a
+}
+
+// answer waits until the backend that was asked is in state Closed. It reports false
+// when there is no backend left to close.
+func (s *Set) answer(ctx context.Context, dev Device, a asked) (bool, error) {
+	switch {
+	case a.err != nil || a.gone:
+		return false, a.err
+	case a.qemu:
+		return true, s.closeForQEMU(ctx, dev)
 	}
 	return true, s.awaitClosed(ctx, dev)
 }

@@ -45,7 +45,7 @@ type guest struct {
 func agree(t *testing.T, ours, genuine dom0.Tool) {
 	t.Helper()
 	a, b := genuine.Must(t, "list", "-l"), ours.Must(t, "list", "-l")
-	if d := cmp.Diff(decode[any](t, a), decode[any](t, b)); d != "" {
+	if d := cmp.Diff(decode[[]any](t, a)[1:], decode[[]any](t, b)[1:]); d != "" { // without domain 0, see docs/coexistence.md
 		t.Errorf("xl list -l (-genuine +ours):\n%s", d)
 	}
 	guests := slices.DeleteFunc(decode[[]guest](t, b), func(g guest) bool { return g.DomID == 0 })

@@ -26,11 +26,8 @@ func TestLabCoexist(t *testing.T) {
 	t.Cleanup(dom0.Leftovers(t))
 	t.Cleanup(func() { s.clear(t) })
 	dom0.Drivers(t)
-	limit, pause := 60*time.Second, 20*time.Second
-	if dom0.Full() {
-		limit, pause = 5*time.Minute, 30*time.Second
-	}
-	end := time.Now().Add(limit)
+	const pause = 30 * time.Second
+	end := time.Now().Add(howLong(t, time.Minute, 5*time.Minute))
 	for time.Now().Before(end) && !t.Failed() {
 		s.blow(t, min(pause, time.Until(end)))
 		agree(t, s.ours, s.genuine)
@@ -91,6 +88,24 @@ func newStorm(t *testing.T, guests int) *storm {
 		s.slots = append(s.slots, at)
 	}
 	return s
+}
+
+// howLong is the time that a test at random takes: that of a cover or of the whole
+// matrix, or GOXL_FOR, a duration such as "8m".
+func howLong(t *testing.T, cover, whole time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv("GOXL_FOR")
+	switch {
+	case text != "":
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	case dom0.Full():
+		return whole
+	}
+	return cover
 }
 
 // seed is what the choices of a run follow from. GOXL_SEED repeats them, if not the

@@ -19,12 +19,15 @@ type reason struct {
 	beside []string
 }
 
+var destroying = []string{"destroy"}
+
 // reasons are all refusals that are none of a tool's faults.
 var reasons = []reason{
 	{says: regexp.MustCompile(`is an invalid domain identifier`)},
 	{verbs: []string{"create", "rename"}, says: regexp.MustCompile(`(?i)domain with name "?[\w-]+"? already exists|has that name already`)},
 	{verbs: []string{"block-attach"}, says: regexp.MustCompile(`(?i)already exists`)},
 	{verbs: []string{"block-detach", "network-detach"}, says: regexp.MustCompile(`not connected`)},
+	{verbs: []string{"create"}, tool: "ours", says: regexp.MustCompile(`went away.*\[guest-died\]`), beside: destroying},
 }
 
 // explains reports whether the refusal of d is for reason r, given what else was done.

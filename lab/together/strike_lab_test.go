@@ -155,11 +155,16 @@ func killAll(pids []int) bool {
 
 // id returns the guest's domain id, "" if no domain bears its name.
 func (k *killer) id(t *testing.T, v *victim) string {
-	r := k.try(t, k.genuine, "domid", v.name)
-	if r.Code != 0 {
-		return ""
+	ids, err := k.store.List(t.Context(), "/local/domain")
+	if err != nil {
+		t.Error(err)
 	}
-	return strings.TrimSpace(r.Stdout)
+	for _, id := range ids {
+		if name, err := k.store.Read(t.Context(), "/local/domain/"+id+"/name"); err == nil && name == v.name {
+			return id // any other error: it has none yet, or has gone
+		}
+	}
+	return ""
 }
 
 // try runs a command that may fail, but has to end.
