@@ -17,17 +17,29 @@ type reason struct {
 	// beside has to have been at work on the same guest at the same time, if it is not
 	// empty: what the refused command had found was gone, or not yet there.
 	beside []string
+	ever   bool // or earlier
 }
-
-var destroying = []string{"destroy"}
 
 // reasons are all refusals that are none of a tool's faults.
 var reasons = []reason{
 	{says: regexp.MustCompile(`is an invalid domain identifier`)},
 	{verbs: []string{"create", "rename"}, says: regexp.MustCompile(`(?i)domain with name "?[\w-]+"? already exists|has that name already`)},
-	{verbs: []string{"block-attach"}, says: regexp.MustCompile(`(?i)already exists`)},
-	{verbs: []string{"block-detach", "network-detach"}, says: regexp.MustCompile(`not connected`)},
-	{verbs: []string{"create"}, tool: "ours", says: regexp.MustCompile(`went away.*\[guest-died\]`), beside: destroying},
+	{verbs: []string{"block-attach", "network-attach"}, says: regexp.MustCompile(`(?i)already exists`)},
+	{verbs: []string{"block-detach", "network-detach"}, says: regexp.MustCompile(`not connected|Unknown device`)},
+
+	// The first guest of the slot was renamed and has the file.
+	{verbs: []string{"create", "block-attach"}, says: regexp.MustCompile(`in use by domain|used in guest domain|hotplug scripts? failed|/block add .* exited with error status`),
+		beside: []string{"rename"}, ever: true},
+
+	// The guest went away, or was not complete yet.
+	{says: regexp.MustCompile(`went away|is gone|no such domain|Non-existant domain|find domain info|removed meanwhile|\(rc=-15\)|disappeared|was closed or removed`),
+		beside: []string{"destroy"}},
+	{verbs: []string{"mem-set", "block-attach", "network-attach"},
+		says: regexp.MustCompile(`retrieve domain configuration|there is no file`), beside: []string{"create", "destroy"}},
+	{verbs: []string{"rename"}, says: regexp.MustCompile(`(?i)rename`), beside: []string{"create", "destroy", "rename"}},
+
+	// An emulated processor that many share: libxl gives a script 40 s.
+	{tool: "genuine", says: regexp.MustCompile(`killing execution of /etc/xen/scripts/\S+ \w+ because of timeout`)},
 }
 
 // explains reports whether the refusal of d is for reason r, given what else was done.
@@ -39,7 +51,7 @@ func (r *reason) explains(d *deed, all []*deed) bool {
 		return false
 	}
 	return len(r.beside) == 0 || slices.ContainsFunc(all, func(o *deed) bool {
-		return o != d && o.slot == d.slot && slices.Contains(r.beside, o.verb) && o.begin.Before(d.end) && d.begin.Before(o.end)
+		return o != d && o.slot == d.slot && slices.Contains(r.beside, o.verb) && o.begin.Before(d.end) && (r.ever || d.begin.Before(o.end))
 	})
 }
 

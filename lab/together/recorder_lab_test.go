@@ -20,9 +20,10 @@ var watched = []string{"/local/domain", "/libxl", "/vm", "@introduceDomain", "@r
 
 // recorder is a watcher of xenstore as a daemon or a management tool would be.
 type recorder struct {
-	store *xenstore.Client
-	watch *xenstore.Watch
-	ids   []string // the domains of the story, in the order in which they appeared
+	store  *xenstore.Client
+	watch  *xenstore.Watch
+	chance *regexp.Regexp
+	ids    []string // the domains of the story, in the order in which they appeared
 }
 
 // phase is what a watcher has seen of one operation.
@@ -33,7 +34,7 @@ type phase struct {
 }
 
 // newRecorder starts to watch. What was there before is not of interest.
-func newRecorder(t *testing.T) *recorder {
+func newRecorder(t *testing.T, kind string) *recorder {
 	t.Helper()
 	ctx := t.Context()
 	store, err := xenstore.Dial(ctx)
@@ -50,7 +51,7 @@ func newRecorder(t *testing.T) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &recorder{store: store, watch: w}
+	r := &recorder{store: store, watch: w, chance: chance[kind]}
 	r.events(t) // each watch fires once when it is set
 	return r
 }
@@ -185,14 +186,17 @@ func (r *recorder) walk(ctx context.Context, at string, found func(string)) erro
 	return nil
 }
 
-// chance are the nodes whose values nobody chooses: times, numbers that kernel and
-// Xen hand out, and machine frames.
-var chance = regexp.MustCompile(`/(start_time|tty|node|physical-device|physical-device-path)$`)
+// chance are the nodes of each kind of guest whose values nobody chooses: the time, the
+// next free terminal and loop device, and a PV guest's machine frames.
+var chance = map[string]*regexp.Regexp{
+	"pvh": regexp.MustCompile(`/(start_time|tty|node|physical-device|physical-device-path)$`),
+	"pv":  regexp.MustCompile(`/(start_time|tty|node|physical-device|physical-device-path|ring-ref)$`),
+}
 
 // value is a node's value without chance and with the story's numbers for domains.
 func (r *recorder) value(at, v string) string {
 	switch name := path.Base(at); {
-	case chance.MatchString(at):
+	case r.chance.MatchString(at):
 		return regexp.MustCompile(`[0-9a-f]+`).ReplaceAllString(v, "N")
 	case name == "frontend-id" || name == "domid":
 		return r.number(v)
