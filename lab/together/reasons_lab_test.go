@@ -24,7 +24,7 @@ type reason struct {
 var reasons = []reason{
 	{says: regexp.MustCompile(`is an invalid domain identifier`)},
 	{verbs: []string{"create", "rename"}, says: regexp.MustCompile(`(?i)domain with name "?[\w-]+"? already exists|has that name already`)},
-	{verbs: []string{"block-attach", "network-attach"}, says: regexp.MustCompile(`(?i)already exists`)},
+	{verbs: []string{"block-attach", "network-attach"}, says: regexp.MustCompile(`(?i)already exists|exists already`)},
 	{verbs: []string{"block-detach", "network-detach"}, says: regexp.MustCompile(`not connected|Unknown device`)},
 
 	// The first guest of the slot was renamed and has the file.
@@ -35,7 +35,7 @@ var reasons = []reason{
 	{says: regexp.MustCompile(`went away|is gone|no such domain|Non-existant domain|find domain info|removed meanwhile|\(rc=-15\)|disappeared|was closed or removed`),
 		beside: []string{"destroy"}},
 	{verbs: []string{"mem-set", "block-attach", "network-attach"},
-		says: regexp.MustCompile(`retrieve domain configuration|there is no file`), beside: []string{"create", "destroy"}},
+		says: regexp.MustCompile(`retrieve domain configuration|there is no file|unable to add device`), beside: []string{"create", "destroy"}},
 	{verbs: []string{"rename"}, says: regexp.MustCompile(`(?i)rename`), beside: []string{"create", "destroy", "rename"}},
 
 	// An emulated processor that many share: libxl gives a script 40 s.
