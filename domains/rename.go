@@ -83,6 +83,9 @@ func (m *Manager) checkNameIn(ctx context.Context, tx *xenstore.Tx, op string, s
 		return nil
 	}
 	doms, err := tx.List(ctx, "/local/domain")
+	if isNotFound(err) {
+		return nil // the first of all
+	}
 	if err != nil {
 		return err
 	}
