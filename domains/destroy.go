@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
@@ -194,30 +193,25 @@ func (m *Manager) removeNode(ctx context.Context, id abi.DomID, path string) err
 }
 
 // removeVM removes the directory of a guest, unless another domain refers to it: a
-// copy of the guest with the same uuid.
+// copy of the guest, which has the same uuid. Xen knows uuids, so that the others
+// need not be asked.
 func (m *Manager) removeVM(ctx context.Context, id abi.DomID, path string) error {
-	doms, err := m.store.List(ctx, "/local/domain")
+	infos, err := m.xen.Domains()
 	if err != nil {
-		return fail(Store, id, "remove "+path, err)
+		return m.hyper(id, "look for copies of the guest", err)
 	}
-	self := strconv.Itoa(int(id))
-	var b xenstore.Batch
-	var theirs []*xenstore.Reply
-	for _, d := range doms {
-		if d != self {
-			theirs = append(theirs, b.Read("/local/domain/"+d+"/vm"))
+	uuid, isUUID := config.ParseUUID(filepath.Base(path))
+	for i := range infos {
+		d := domainOf(&infos[i])
+		if d.ID == id || isUUID && d.UUID != uuid { // what another tool chose names nobody
+			continue
 		}
-	}
-	if err := m.store.Send(ctx, &b); err != nil {
-		return fail(Store, id, "remove "+path, err)
-	}
-	for _, r := range theirs {
-		vm, err := r.Value()
-		if err == nil && vm == path {
-			return nil
-		}
-		if err != nil && !isNotFound(err) {
+		vm, _, err := m.read(ctx, domainPath(d.ID)+"/vm")
+		if err != nil {
 			return fail(Store, id, "remove "+path, err)
+		}
+		if vm == path {
+			return nil
 		}
 	}
 	return m.removeNode(ctx, id, path)
