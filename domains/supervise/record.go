@@ -88,9 +88,10 @@ func (r records) remove(u abi.UUID) error {
 	return err
 }
 
-// load returns all records. A file that makes no sense is an error beside the
-// others, which are returned.
-func (r records) load() ([]*Record, error) {
+// load returns the records but those of guests that are known already, which are not
+// even read: with many guests that is most of them each time. A file that makes no
+// sense is an error beside the others, which are returned.
+func (r records) load(known func(abi.UUID) bool) ([]*Record, error) {
 	names, err := r.host.ReadDir(r.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -105,7 +106,14 @@ func (r records) load() ([]*Record, error) {
 		if !ok || strings.HasPrefix(name, ".") {
 			continue
 		}
-		rec, err := r.read(name)
+		u, err := uuidOf(name)
+		if err == nil && known(u) {
+			continue
+		}
+		var rec *Record
+		if err == nil {
+			rec, err = r.read(u)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -118,12 +126,16 @@ func (r records) load() ([]*Record, error) {
 	return list, errors.Join(errs...)
 }
 
-func (r records) read(name string) (*Record, error) {
+// uuidOf reads the name of a record's file.
+func uuidOf(name string) (u abi.UUID, err error) {
 	raw, err := hex.DecodeString(strings.ReplaceAll(name, "-", ""))
-	var u abi.UUID
 	if copy(u[:], raw); err != nil || u.String() != name {
-		return nil, fmt.Errorf("%q is no uuid", name)
+		return u, fmt.Errorf("%q is no uuid", name)
 	}
+	return u, nil
+}
+
+func (r records) read(u abi.UUID) (*Record, error) {
 	path := r.path(u)
 	fi, err := r.host.Stat(path)
 	if err != nil {

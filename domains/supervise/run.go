@@ -125,7 +125,7 @@ func (s *supervisor) idle(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer door.Unlock()
-	list, err := s.recs.load()
+	list, err := s.recs.load(s.adopted)
 	if len(list) > 0 {
 		s.poke()
 		return false, nil
@@ -136,11 +136,8 @@ func (s *supervisor) idle(ctx context.Context) (bool, error) {
 
 // adopt starts a worker for each record that has none yet.
 func (s *supervisor) adopt(ctx context.Context) error {
-	list, err := s.recs.load()
+	list, err := s.recs.load(s.adopted)
 	for _, rec := range list {
-		if s.guests[rec.UUID] != nil {
-			continue
-		}
 		log, logErr := s.openLog(rec)
 		if logErr != nil {
 			s.Logger.Error("cannot open the log", zap.String("name", rec.Name), zap.Error(logErr))
@@ -154,6 +151,9 @@ func (s *supervisor) adopt(ctx context.Context) error {
 	}
 	return err
 }
+
+// adopted reports whether a guest has its worker.
+func (s *supervisor) adopted(u abi.UUID) bool { return s.guests[u] != nil }
 
 // openLog begins the log of a guest, or goes on with it after a restart of ours.
 func (s *supervisor) openLog(rec *Record) (io.WriteCloser, error) {
@@ -199,7 +199,7 @@ func (s *supervisor) forget(ctx context.Context, rec *Record) error {
 		return err
 	}
 	defer door.Unlock()
-	if now, err := s.recs.read(rec.UUID.String()); err == nil && now.ID != rec.ID {
+	if now, err := s.recs.read(rec.UUID); err == nil && now.ID != rec.ID {
 		return nil
 	}
 	return s.recs.remove(rec.UUID)
