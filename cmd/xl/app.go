@@ -22,6 +22,8 @@ type surroundings struct {
 	// supervise starts a supervisor that keeps its state in dir. Nil: there is
 	// nothing to follow the ends of guests.
 	supervise func(dir string) error
+	// processors, if set, is told the command before anything is done for it.
+	processors func(release, string)
 }
 
 // app is one run of xl.
@@ -63,6 +65,9 @@ func (a *app) main(ctx context.Context, args []string) int {
 	if len(rest) == 0 {
 		a.out.WriteString(helpList(a.env.release()))
 		return 1
+	}
+	if a.env.processors != nil {
+		a.env.processors(a.env.release(), rest[0])
 	}
 	if v := findOwnVerb(rest[0]); v != nil && v.offline {
 		a.release = a.env.release()

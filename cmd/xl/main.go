@@ -13,6 +13,7 @@ func main() {
 		connect: openHost,
 		conf:    xlConf,
 
-		supervise: spawnSupervisor,
+		supervise:  spawnSupervisor,
+		processors: useProcessors,
 	}))
 }
