@@ -35,6 +35,9 @@ type Lab struct {
 	detached bool
 }
 
+// Release is the release of Xen that the lab's hosts run, "4.17".
+func (l *Lab) Release() string { return l.record.Xen }
+
 // bootLimit ends the wait for a host; busy machines take long.
 const bootLimit = 5 * time.Minute
 

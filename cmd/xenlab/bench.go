@@ -6,43 +6,51 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"goxl/lab"
 	"goxl/lab/mini"
+	"goxl/lab/suite"
 )
 
 // kernelCache is where our xl keeps unpacked kernels: gone is cold.
 const kernelCache = "/var/cache/goxl"
 
-// samples are the times of one operation, by program.
-type samples struct {
-	op            string
-	ours, genuine []time.Duration
-}
+const oursXL = "/opt/goxl/bin/xl"
 
 // bench measures two programs in turn on one host.
 type bench struct {
 	host    *lab.Host
 	show    *progress
 	genuine string
-	rows    []*samples
-	weights []string // what stays behind for a crowd of guests
-	growth  []string // time of the last create of a crowd over that of the first
+	rounds  int
+	rows    rows
 }
 
-const oursXL = "/opt/goxl/bin/xl"
+// part is a piece of the benchmark that can be run alone.
+type part struct {
+	name, what string
+	run        func(*bench, context.Context) error
+}
+
+var parts = []part{
+	{"lives", "create and destroy with Debian's kernel", (*bench).lives},
+	{"moves", "save, restore, migrate", (*bench).moves},
+	{"row", "guests one after the other", (*bench).inARow},
+	{"crowd", "guests eight at a time", (*bench).atOnce},
+}
 
 func benchCommand() *cli.Command {
 	return &cli.Command{
 		Name: "bench", Usage: "Measure our xl and the genuine one side by side, into bench/table.md",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "xen", Value: lab.Xen417.Xen, Usage: "`RELEASE` of Xen"},
-			&cli.IntFlag{Name: "rounds", Value: 5, Usage: "`NUMBER` of times to do everything"},
-			&cli.StringFlag{Name: "out", Usage: "`FILE` of the table; default bench/table.md of the module"},
+			&cli.IntFlag{Name: "rounds", Value: 5, Usage: "`NUMBER` of times that lives and moves are measured"},
+			&cli.StringSliceFlag{Name: "part", Usage: "only `PART`: lives, moves, row, crowd; may be repeated"},
+			&cli.StringFlag{Name: "name", Usage: "on a running lab of that `NAME`"},
+			&cli.BoolFlag{Name: "table", Usage: "measure nothing: make the table anew from bench/samples.json and bench/notes.txt"},
 		},
 		Action: runBench,
 	}
@@ -53,190 +61,121 @@ func runBench(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	release, err := lab.ParseRelease(c.String("xen"))
-	if err != nil {
+	dir := filepath.Join(module, "bench")
+	if c.Bool("table") {
+		text, err := writeBenchTable(dir)
+		fmt.Fprint(c.App.Writer, text)
 		return err
 	}
-	cache, err := lab.OpenCache(c.String("cache"))
+	chosen, err := chosenParts(c.StringSlice("part"))
 	if err != nil {
 		return err
 	}
 	show := newProgress(c.App.ErrWriter)
 	defer show.Close()
-	l, err := upWithPrograms(c.Context, cache, module, release, show)
+	b := &bench{show: show, rounds: c.Int("rounds")}
+	closeLab, err := b.open(c, module)
 	if err != nil {
 		return err
 	}
-	defer l.Close()
-	if err := mini.Install(c.Context, cache, l.Hosts[0], show); err != nil {
-		return err
-	}
-	b := &bench{host: l.Hosts[0], show: show, genuine: "/usr/lib/xen-" + release.Xen + "/bin/xl"}
-	for i := range c.Int("rounds") {
-		if err := b.round(c.Context, i, c.Int("rounds")); err != nil {
-			return err
-		}
-	}
-	for _, xl := range []string{oursXL, b.genuine} {
-		done := show.Step(fmt.Sprintf("%d guests by %s", crowd, xl), time.Minute)
-		err := b.scale(c.Context, xl)
+	defer closeLab()
+	for _, p := range chosen {
+		done := show.Step(p.what, 4*time.Minute)
+		err := p.run(b, c.Context)
 		done(err)
 		if err != nil {
 			return err
 		}
-	}
-	about, err := b.describe(c.Context)
-	if err != nil {
-		return err
-	}
-	show.Close()
-	text := "# Ours and the genuine xl, alternating in one lab run\n\n" + about + "\n" + table(b.rows) + b.crowdText()
-	fmt.Fprint(c.App.Writer, "\n"+text)
-	file := c.String("out")
-	if file == "" {
-		file = filepath.Join(module, "bench", "table.md")
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(file, []byte(text), 0o644)
-}
-
-// round does everything once with either program. Who begins changes, so that
-// what drifts hits both.
-func (b *bench) round(ctx context.Context, i, n int) (err error) {
-	done := b.show.Step(fmt.Sprintf("round %d of %d", i+1, n), 90*time.Second)
-	defer func() { done(err) }()
-	programs := []string{oursXL, b.genuine}
-	if i%2 == 1 {
-		slices.Reverse(programs)
-	}
-	for _, kind := range []string{"pvh", "pv"} {
-		for _, state := range []string{"cold", "warm"} {
-			for _, xl := range programs {
-				if err := b.life(ctx, xl, kind, state); err != nil {
-					return err
-				}
-			}
+		got, err := b.piece(c.Context, p.name, module)
+		if err == nil {
+			err = keep(dir, got)
 		}
-		for _, xl := range programs {
-			if err := b.moves(ctx, xl, kind); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// life creates, lists and destroys a guest. "cold" empties our cache of
-// unpacked kernels first; the genuine xl has none, so both count for it.
-func (b *bench) life(ctx context.Context, xl, kind, state string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
-	if state == "cold" && xl == oursXL {
-		if _, err := b.host.Output(ctx, "rm -rf "+kernelCache); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	for _, m := range []struct{ op, command string }{
-		{fmt.Sprintf("create %s, %s", strings.ToUpper(kind), state), fmt.Sprintf("%s create -q /opt/goxl/examples/%s.cfg", xl, kind)},
-		{"list, one guest", xl + " list"},
-		{"destroy " + strings.ToUpper(kind), xl + " destroy " + kind},
-	} {
-		took, err := b.measure(ctx, m.command)
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.op, err)
-		}
-		b.add(m.op, xl == oursXL, took)
-	}
-	// What follows the domain's death is not part of destroy for either.
-	_, err := b.host.Output(ctx, fmt.Sprintf("while %s domid %s >/dev/null 2>&1; do sleep 0.2; done; sleep 1", b.genuine, kind))
+	show.Close()
+	text, err := writeBenchTable(dir)
+	fmt.Fprint(c.App.Writer, "\n"+text)
 	return err
 }
 
-// measure runs a command in dom0 and takes the time there, without ssh's.
-func (b *bench) measure(ctx context.Context, command string) (time.Duration, error) {
-	out, err := b.host.Output(ctx, fmt.Sprintf(
-		"bash -c 's=$(date +%%s%%N); %s >/dev/null </dev/null; rc=$?; e=$(date +%%s%%N); echo $((e - s)); exit $rc'", command))
+func chosenParts(names []string) ([]part, error) {
+	if len(names) == 0 {
+		return parts, nil
+	}
+	var chosen []part
+	for _, name := range names {
+		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no part of the benchmark is called %q", name)
+		}
+		chosen = append(chosen, parts[i])
+	}
+	return chosen, nil
+}
+
+// open starts a host, or takes one that runs, and puts on it what is measured.
+func (b *bench) open(c *cli.Context, module string) (closeLab func() error, err error) {
+	cache, err := lab.OpenCache(c.String("cache"))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	var ns int64
-	if _, err := fmt.Sscan(out, &ns); err != nil {
-		return 0, fmt.Errorf("time of %q: %w", command, err)
-	}
-	return time.Duration(ns), nil
-}
-
-func (b *bench) add(op string, ours bool, took time.Duration) {
-	i := slices.IndexFunc(b.rows, func(s *samples) bool { return s.op == op })
-	if i < 0 {
-		b.rows = append(b.rows, &samples{op: op})
-		i = len(b.rows) - 1
-	}
-	if ours {
-		b.rows[i].ours = append(b.rows[i].ours, took)
-		return
-	}
-	b.rows[i].genuine = append(b.rows[i].genuine, took)
-}
-
-// describe says on what the times were taken.
-func (b *bench) describe(ctx context.Context) (string, error) {
-	const ask = `xl info | awk -F': *' '/^(xen_version|nr_cpus|total_memory)/ {sub(/ *$/, "", $1); printf "%s %s, ", $1, $2}'; uname -r`
-	guest, err := b.host.Output(ctx, ask)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("Emulated: %s (Linux in dom0). Underneath: %s. Guests of 192 MiB with a disk and a network device, from examples/. "+
-		"On an emulated machine only the ratios mean anything.\n", strings.TrimSpace(guest), machineText()), nil
-}
-
-// machineText describes the machine that emulates.
-func machineText() string {
-	model, cpus := "unknown processor", 0
-	data, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(data)) {
-		name, value, _ := strings.Cut(line, ":")
-		switch strings.TrimSpace(name) {
-		case "processor":
-			cpus++
-		case "model name":
-			model = strings.TrimSpace(value)
+	var l *lab.Lab
+	closeLab = func() error { return nil }
+	if name := c.String("name"); name != "" {
+		l, err = attachWithPrograms(c.Context, cache, module, name)
+	} else {
+		l, err = b.up(c, cache, module)
+		if err == nil {
+			closeLab = l.Close
 		}
 	}
-	load, _ := os.ReadFile("/proc/loadavg")
-	first, _, _ := strings.Cut(string(load), " ")
-	return fmt.Sprintf("%s, %d processors, load %s at the end", model, cpus, first)
+	if err != nil {
+		return nil, err
+	}
+	b.host, b.genuine = l.Hosts[0], "/usr/lib/xen-"+l.Release()+"/bin/xl"
+	err = mini.Install(c.Context, cache, b.host, b.show)
+	if err == nil {
+		_, err = b.host.Output(c.Context, "cat >"+preludeFile+" <<'EOF'\n"+prelude+"EOF")
+	}
+	if err != nil {
+		closeLab()
+		return nil, err
+	}
+	return closeLab, nil
 }
 
-// table shows medians and ratios; below 1 ours is faster.
-func table(rows []*samples) string {
-	var b strings.Builder
-	b.WriteString("| Operation | ours, median | genuine, median | ratio | samples |\n|---|---:|---:|---:|---:|\n")
-	for _, s := range rows {
-		ours, genuine := median(s.ours), median(s.genuine)
-		ratio := "-"
-		if ours > 0 && genuine > 0 {
-			ratio = fmt.Sprintf("%.2f", float64(ours)/float64(genuine))
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d+%d |\n", s.op, millis(ours), millis(genuine), ratio, len(s.ours), len(s.genuine))
+func (b *bench) up(c *cli.Context, cache *lab.Cache, module string) (*lab.Lab, error) {
+	release, err := lab.ParseRelease(c.String("xen"))
+	if err != nil {
+		return nil, err
 	}
-	return b.String()
+	return upWithPrograms(c.Context, cache, module, release, b.show)
 }
 
-func millis(d time.Duration) string {
-	if d == 0 {
-		return "-"
+// attachWithPrograms finds a lab that runs and puts our programs on it.
+func attachWithPrograms(ctx context.Context, cache *lab.Cache, module, name string) (*lab.Lab, error) {
+	l, err := lab.Attach(cache, name)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Sprintf("%d ms", d.Milliseconds())
+	dir, err := cache.TempDir()
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := suite.Programs(ctx, module, dir, "./cmd/xl"); err != nil {
+		return nil, err
+	}
+	return l, install(ctx, l.Hosts[0], dir)
 }
 
-// median of d, the mean of the two in the middle when their number is even.
-func median(d []time.Duration) time.Duration {
-	if len(d) == 0 {
-		return 0
+// turn returns both programs; who begins changes with i, so that what drifts hits
+// both.
+func (b *bench) turn(i int) []string {
+	if i%2 == 1 {
+		return []string{b.genuine, oursXL}
 	}
-	d = slices.Sorted(slices.Values(d))
-	return (d[(len(d)-1)/2] + d[len(d)/2]) / 2
+	return []string{oursXL, b.genuine}
 }

@@ -3,71 +3,128 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
-	"time"
 )
 
-// crowd is how many mini guests stand side by side.
-const crowd = 20
+// Guests of a crowd are mini guests that stay paused, but for what their creation
+// does.
+const (
+	crowd   = 50
+	some    = 20 // of them, when what stays behind for them is weighed
+	atATime = 8
+	stretch = 10 // how many creates make the first and the last of a crowd
+)
 
-// scale makes many guests one after the other and weighs what stays behind for
-// them: the processes of the program, not the guests.
-func (b *bench) scale(ctx context.Context, xl string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	defer cancel()
-	var first time.Duration
-	for i := range crowd {
-		name := fmt.Sprintf("crowd%d", i)
-		if _, err := b.host.Output(ctx, miniConfig(name, "pvh", "", 16)); err != nil {
-			return err
-		}
-		took, err := b.measure(ctx, xl+" create -p -q /tmp/"+name+".cfg")
-		if err != nil {
-			return fmt.Errorf("create guest %d of %d: %w", i+1, crowd, err)
-		}
-		switch i {
-		case 0:
-			first = took
-			b.add("create mini PVH, the first", xl == oursXL, took)
-		case crowd - 1:
-			b.add(fmt.Sprintf("create mini PVH, the %dth", crowd), xl == oursXL, took)
-			b.growth = append(b.growth, fmt.Sprintf("%.2f", float64(took)/float64(first)))
-		}
-	}
-	for _, command := range []string{"list", "info", "domid crowd7"} {
-		took, err := b.measure(ctx, xl+" "+command)
-		if err != nil {
-			return err
-		}
-		b.add(fmt.Sprintf("%s, %d guests", strings.Fields(command)[0], crowd), xl == oursXL, took)
-	}
-	if err := b.weigh(ctx, xl == oursXL); err != nil {
+// crowdConfigs writes the configurations of a crowd.
+func (b *bench) crowdConfigs(ctx context.Context) error {
+	_, err := b.sh(ctx, miniConfig("crowd0", "pvh", "", 16)+
+		fmt.Sprintf(`; for i in $(seq 1 %d); do sed "s/crowd0/crowd$i/" /tmp/crowd0.cfg >/tmp/crowd$i.cfg; done`, crowd-1))
+	return err
+}
+
+// inARow has either program make a crowd, one guest after the other.
+func (b *bench) inARow(ctx context.Context) error {
+	if err := b.crowdConfigs(ctx); err != nil {
 		return err
 	}
-	_, err := b.host.Output(ctx, fmt.Sprintf("for i in $(seq 0 %d); do %s destroy crowd$i; done; sleep 2", crowd-1, xl))
-	return err
+	for _, xl := range b.turn(0) {
+		if err := b.rowOf(ctx, xl); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowOf has one program make a crowd. At its first guest, and at the mark, both
+// programs are asked about the guests that there are, and what waits for their ends
+// is weighed.
+func (b *bench) rowOf(ctx context.Context, xl string) error {
+	ours := xl == oursXL
+	var took []float64
+	for _, upTo := range []int{1, some, crowd} {
+		more, err := b.times(ctx, fmt.Sprintf("for i in $(seq %d %d); do us %s create -q -p /tmp/crowd$i.cfg; done", len(took), upTo-1, xl))
+		if err != nil {
+			return fmt.Errorf("create guest %d of %d: %w", len(took)+len(more)+1, crowd, err)
+		}
+		took = append(took, more...)
+		if upTo == some {
+			if err := b.weigh(ctx, ours); err != nil {
+				return err
+			}
+		}
+		if err := b.ask(ctx, upTo); err != nil {
+			return err
+		}
+	}
+	first, last := median(took[:stretch]), median(took[crowd-stretch:])
+	b.rows.add(metric{op: fmt.Sprintf("create mini PVH, the first %d of %d", stretch, crowd), unit: "ms", target: 1}, ours, took[:stretch]...)
+	b.rows.add(metric{op: fmt.Sprintf("create mini PVH, the last %d of %d", stretch, crowd), unit: "ms", target: 1}, ours, took[crowd-stretch:]...)
+	b.rows.add(metric{op: "the last by the first of them", unit: "times", target: 1.1, own: true}, ours, last/first)
+	gone, err := b.times(ctx, fmt.Sprintf("for i in $(seq 0 %d); do us %s destroy crowd$i; done", crowd-1, xl))
+	if err != nil {
+		return err
+	}
+	b.rows.add(metric{op: "destroy mini PVH", unit: "ms", target: 1}, ours, gone...)
+	return b.settle(ctx)
+}
+
+// ask has both programs, in turn, say what a host with n guests is asked about.
+func (b *bench) ask(ctx context.Context, n int) error {
+	for _, q := range []struct{ op, command string }{{"list", "list"}, {"info", "info"}, {"domid", "domid crowd0"}} {
+		m := metric{op: fmt.Sprintf("%s, with %d guests", q.op, n), unit: "ms", target: 0.8}
+		for i := range b.rounds {
+			for _, xl := range b.turn(i) {
+				if err := b.measure(ctx, m, xl == oursXL, xl+" "+q.command); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// atOnce has either program make a crowd, several guests at a time.
+func (b *bench) atOnce(ctx context.Context) error {
+	if err := b.crowdConfigs(ctx); err != nil {
+		return err
+	}
+	m := metric{op: fmt.Sprintf("create %d mini PVH, %d at a time", crowd, atATime), unit: "ms", target: 1}
+	for i := range (b.rounds + 2) / 3 { // each takes as long as a row of its own
+		for _, xl := range b.turn(i + 1) {
+			all := fmt.Sprintf("sh -c 'seq 0 %d | xargs -P %d -I{} %s create -q -p /tmp/crowd{}.cfg'", crowd-1, atATime, xl)
+			if err := b.measure(ctx, m, xl == oursXL, all); err != nil {
+				return err
+			}
+			if _, err := b.sh(ctx, fmt.Sprintf("seq 0 %d | xargs -P %d -I{} %s destroy crowd{}", crowd-1, atATime, xl)); err != nil {
+				return err
+			}
+			if err := b.settle(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settle waits until the processes that followed the guests are gone.
+func (b *bench) settle(ctx context.Context) error {
+	_, err := b.sh(ctx, "for i in $(seq 100); do pgrep -x xl >/dev/null || exit 0; sleep 0.2; done; pgrep -a -x xl >&2; exit 1")
+	if err != nil {
+		return fmt.Errorf("processes stay though no guest does: %w", err)
+	}
+	return nil
 }
 
 // weigh adds up the private memory of the processes that wait for the guests' ends.
 func (b *bench) weigh(ctx context.Context, ours bool) error {
-	out, err := b.host.Output(ctx, `sleep 1; for p in $(pgrep -x xl); do awk '/^Private/ {s += $2} END {print s}' /proc/$p/smaps_rollup; done | awk '{s += $1; n++} END {print s+0, n+0}'`)
+	out, err := b.sh(ctx, `sleep 1; for p in $(pgrep -x xl); do awk '/^Private/ {s += $2} END {print s}' /proc/$p/smaps_rollup; done | awk '{s += $1; n++} END {print s+0, n+0}'`)
 	if err != nil {
 		return err
 	}
-	var kib, processes int
+	var kib, processes float64
 	if _, err := fmt.Sscan(out, &kib, &processes); err != nil {
 		return fmt.Errorf("weigh %q: %w", out, err)
 	}
-	who := "the genuine xl"
-	if ours {
-		who = "ours"
-	}
-	b.weights = append(b.weights, fmt.Sprintf("%s: %d KiB of private memory in %d processes", who, kib, processes))
+	b.rows.add(metric{op: fmt.Sprintf("private memory that stays behind for %d guests", some), unit: "KiB", target: 0.5}, ours, kib)
+	b.rows.add(metric{op: fmt.Sprintf("processes that stay behind for %d guests", some), unit: "", target: 0.5}, ours, processes)
 	return nil
-}
-
-// crowdText says what the table has no column for.
-func (b *bench) crowdText() string {
-	return fmt.Sprintf("\nWhat waits for the ends of %d guests, %s. The last of them took %s times as long to create as the first (ours, genuine).\n",
-		crowd, strings.Join(b.weights, "; "), strings.Join(b.growth, " and "))
 }
