@@ -5,10 +5,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"os"
 	"os/exec"
@@ -136,20 +134,7 @@ func benchCommit(ctx context.Context, module string) string {
 	return commit
 }
 
-func readPieces(dir string) ([]piece, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "samples.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var all []piece
-	if err := json.Unmarshal(data, &all); err != nil {
-		return nil, fmt.Errorf("bench/samples.json: %w", err)
-	}
-	return all, nil
-}
+func readPieces(dir string) ([]piece, error) { return readKept[piece](filepath.Join(dir, "samples.json")) }
 
 // keep puts a piece in the place of an older one of its part, and makes the table
 // anew.

@@ -27,7 +27,7 @@ type run struct {
 // pieces.
 func writeTable(ctx context.Context, module, file string, records []suite.Record) error {
 	kept := filepath.Join(module, "docs", "matrix.json")
-	runs, err := readRuns(kept)
+	runs, err := readKept[run](kept)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,9 @@ func writeTable(ctx context.Context, module, file string, records []suite.Record
 	return os.WriteFile(file, []byte(changed), 0o644)
 }
 
-func readRuns(file string) ([]run, error) {
+// readKept reads what earlier runs have left in a file of JSON; nothing while there
+// is none.
+func readKept[T any](file string) ([]T, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -58,11 +60,11 @@ func readRuns(file string) ([]run, error) {
 	if err != nil {
 		return nil, err
 	}
-	var runs []run
-	if err := json.Unmarshal(data, &runs); err != nil {
+	var all []T
+	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return runs, nil
+	return all, nil
 }
 
 // merge adds records to the runs; an older outcome of the same test on the same
