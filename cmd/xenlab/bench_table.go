@@ -134,7 +134,9 @@ func benchCommit(ctx context.Context, module string) string {
 	return commit
 }
 
-func readPieces(dir string) ([]piece, error) { return readKept[piece](filepath.Join(dir, "samples.json")) }
+func readPieces(dir string) ([]piece, error) {
+	return readKept[piece](filepath.Join(dir, "samples.json"))
+}
 
 // keep puts a piece in the place of an older one of its part, and makes the table
 // anew.
