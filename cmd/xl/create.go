@@ -28,9 +28,13 @@ type creating struct {
 	quiet     bool     // -q
 	vnc       bool     // -V
 	vncPass   bool     // -A
+	timeline  bool     // --timeline: say how long each step took
 
 	incoming *migrate.Incoming // the guest was saved: it goes on
 }
+
+// timelineLetter stands for a long option of ours.
+const timelineLetter = ownLetter
 
 // createCommand is "xl create <ConfigFile> [options] [vars]".
 func createCommand(a *app) *cli.Command {
@@ -40,6 +44,7 @@ func createCommand(a *app) *cli.Command {
 			{"defconfig", true, 'f'}, {"dryrun", false, 'n'},
 			{"ignore-global-affinity-masks", false, 'i'}, {"quiet", false, 'q'},
 			{"vncviewer", false, 'V'}, {"vncviewer-autopass", false, 'A'},
+			{"timeline", false, timelineLetter},
 		}},
 		opt: c.option,
 		run: func(ctx context.Context, args []string) error {
@@ -90,6 +95,8 @@ func (c *creating) option(letter byte, arg string) error {
 		c.paused = true
 	case 'q':
 		c.quiet = true
+	case timelineLetter:
+		c.timeline = true
 	}
 	return nil
 }
@@ -167,6 +174,10 @@ func (a *app) start(ctx context.Context, c *creating, spec *config.Spec) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	o := domains.CreateOptions{Paused: c.paused}
+	if c.timeline {
+		o.Timeline = domains.NewTimeline()
+		defer func() { fmt.Fprint(a.env.stderr, timelineText(o.Timeline.Steps(), o.Timeline.Total())) }()
+	}
 	var console *autoConsole
 	if c.console {
 		console = a.autoConsole(ctx)
@@ -192,9 +203,11 @@ func (a *app) start(ctx context.Context, c *creating, spec *config.Spec) error {
 	if c.vnc && (c.stay || !c.unwatched) {
 		a.viewLater(id, c.vncPass)
 	}
+	end := o.Timeline.Step("hand over to the supervisor")
 	if err := a.follow(ctx, c, id); err != nil {
 		return err
 	}
+	end()
 	return console.wait()
 }
 

@@ -17,6 +17,7 @@ var ownOptions = []ownOption{
 
 // ownCommandOptions are options of genuine commands that the genuine xl lacks.
 var ownCommandOptions = []ownOption{
+	{"create --timeline", "Say on stderr how long each step took"},
 	{"migrate --max-downtime=MS", "Suspend the domain once the rest can be sent within MS milliseconds"},
 	{"migrate --max-rounds=N", "Suspend it after N rounds of sending at the latest"},
 	{"mem-set --wait[=SECONDS]", "Wait for the domain to follow, 30 seconds unless told; exit 1, with what it gave, if it does not"},
