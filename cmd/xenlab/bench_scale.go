@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // Guests of a crowd are mini guests that stay paused, but for what their creation
@@ -67,19 +68,36 @@ func (b *bench) rowOf(ctx context.Context, xl string) error {
 	return b.settle(ctx)
 }
 
-// ask has both programs, in turn, say what a host with n guests is asked about.
+// ask has both programs, in turn, say what a host with n guests is asked about. It
+// is one script, so that nothing but the programs runs in between.
 func (b *bench) ask(ctx context.Context, n int) error {
-	for _, q := range []struct{ op, command string }{{"list", "list"}, {"info", "info"}, {"domid", "domid crowd0"}} {
-		m := metric{op: fmt.Sprintf("%s, with %d guests", q.op, n), unit: "ms", target: 0.8}
-		for i := range b.rounds {
-			for _, xl := range b.turn(i) {
-				if err := b.measure(ctx, m, xl == oursXL, xl+" "+q.command); err != nil {
-					return err
-				}
+	var script strings.Builder
+	var order []question
+	for i := range b.rounds {
+		for _, xl := range b.turn(i) {
+			for _, q := range []string{"list", "info", "domid crowd0"} {
+				fmt.Fprintf(&script, "us %s %s\n", xl, q)
+				order = append(order, question{strings.Fields(q)[0], xl == oursXL})
 			}
 		}
 	}
+	took, err := b.times(ctx, script.String())
+	if err == nil && len(took) != len(order) {
+		err = fmt.Errorf("%d of %d answers were timed", len(took), len(order))
+	}
+	if err != nil {
+		return fmt.Errorf("ask about %d guests: %w", n, err)
+	}
+	for i, q := range order {
+		b.rows.add(metric{op: fmt.Sprintf("%s, %s", q.what, guests(n)), unit: "ms", target: 0.8}, q.ours, took[i])
+	}
 	return nil
+}
+
+// question is what one program is asked.
+type question struct {
+	what string
+	ours bool
 }
 
 // atOnce has either program make a crowd, several guests at a time.
@@ -124,7 +142,14 @@ func (b *bench) weigh(ctx context.Context, ours bool) error {
 	if _, err := fmt.Sscan(out, &kib, &processes); err != nil {
 		return fmt.Errorf("weigh %q: %w", out, err)
 	}
-	b.rows.add(metric{op: fmt.Sprintf("private memory that stays behind for %d guests", some), unit: "KiB", target: 0.5}, ours, kib)
-	b.rows.add(metric{op: fmt.Sprintf("processes that stay behind for %d guests", some), unit: "", target: 0.5}, ours, processes)
+	b.rows.add(metric{op: fmt.Sprintf("private memory that stays behind for %s", guests(some)), unit: "KiB", target: 0.5}, ours, kib)
+	b.rows.add(metric{op: fmt.Sprintf("processes that stay behind for %s", guests(some)), unit: "", target: 0.5}, ours, processes)
 	return nil
+}
+
+func guests(n int) string {
+	if n == 1 {
+		return "one guest"
+	}
+	return fmt.Sprintf("%d guests", n)
 }
