@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"goxl/domains"
 	"goxl/domains/config"
@@ -51,7 +52,10 @@ type SendOptions struct {
 // suspended here under another name: the Outcome says which. Cancelling ctx is a
 // failure like any other, but the final exchange is always finished.
 func Send(ctx context.Context, m *domains.Manager, id abi.DomID, c Channel, o SendOptions) (Outcome, error) {
-	s := &outgoing{m: m, id: id, c: c, say: o.Say}
+	s := &outgoing{m: m, id: id, c: c, say: o.Say, time: o.Timeline}
+	if s.time == nil {
+		s.time = new(Timeline)
+	}
 	if s.say == nil {
 		s.say = func(string) {}
 	}
@@ -60,7 +64,7 @@ func Send(ctx context.Context, m *domains.Manager, id abi.DomID, c Channel, o Se
 		return NotBegun, err
 	}
 	s.name = name
-	if err := expect(c, stream.Banner, "the receiver's greeting"); err != nil {
+	if err := s.expect(&s.time.Connect, stream.Banner, "the receiver's greeting"); err != nil {
 		return NotBegun, err
 	}
 	if err := Save(ctx, m, id, c, o.SaveOptions); err != nil {
@@ -79,13 +83,21 @@ type outgoing struct {
 	name string // "" when it has none
 	c    Channel
 	say  func(string)
+	time *Timeline
+}
+
+// expect waits for what the receiver has to say, and notes how long that took.
+func (s *outgoing) expect(took *time.Duration, want, what string) error {
+	defer elapsed(took)()
+	return expect(s.c, want, what)
 }
 
 func (s *outgoing) handOver(ctx context.Context) (Outcome, error) {
-	if err := expect(s.c, stream.Ready, "the receiver's word that it has everything"); err != nil {
+	if err := s.expect(&s.time.Receive, stream.Ready, "the receiver's word that it has everything"); err != nil {
 		return s.resume(ctx, err)
 	}
 	s.say("migration sender: Target has acknowledged transfer.")
+	permitted := elapsed(&s.time.HandOver)
 	if err := s.rename(ctx, awaySuffix); err != nil {
 		return s.resume(ctx, err)
 	}
@@ -93,7 +105,8 @@ func (s *outgoing) handOver(ctx context.Context) (Outcome, error) {
 	if _, err := io.WriteString(s.c, stream.Go); err != nil {
 		return Undefined, fmt.Errorf("give the receiver permission to start the guest: %w", err)
 	}
-	if err := expect(s.c, stream.Report, "the receiver's report"); err != nil {
+	permitted()
+	if err := s.expect(&s.time.Start, stream.Report, "the receiver's report"); err != nil {
 		return Undefined, err
 	}
 	var status [1]byte

@@ -64,8 +64,22 @@ func squat(w *world, name string) {
 
 func unpauseFails(p *pair) { failOn(p.dst, "domctl/unpausedomain", 1) }
 
+// manner is how a guest is sent, and the first and last thing of the stream then.
+type manner struct {
+	name       string
+	save       SaveOptions
+	begin, end message
+	pieces     int // of the stream, at least
+}
+
+var manners = []manner{
+	{"live", SaveOptions{Live: &Live{MaxRounds: 1}}, header, streamEnd, 30},
+	{"quick", SaveOptions{}, header, streamEnd, 30},
+	{"quick, packed", SaveOptions{Packed: true}, packedHeader, packedEnd, 4},
+}
+
 // migrations lists every step with everything that can happen to it.
-func migrations() (list []migration) {
+func (as manner) migrations() (list []migration) {
 	add := func(m migration) { list = append(list, m) }
 	for _, way := range ways {
 		h := way
@@ -80,16 +94,16 @@ func migrations() (list []migration) {
 		if h.name == "garbled" { // in its middle is the configuration, of which nobody can tell
 			h.deliver = func(b []byte) []byte { return append([]byte{b[0] ^ 4}, b[1:]...) }
 		}
-		add(migration{name: "header is " + h.name, sent: header, how: h, want: stays})
+		add(migration{name: "header is " + h.name, sent: as.begin, how: h, want: stays})
 		h = way
-		add(migration{name: "end of the stream is " + h.name, sent: streamEnd, how: h, want: stays})
+		add(migration{name: "end of the stream is " + h.name, sent: as.end, how: h, want: stays})
 		add(migration{name: "ready is " + h.name, got: ready, how: h, want: pick(unknown, stays)})
 		add(migration{name: "permission is " + h.name, sent: permission, how: h, want: pick(unknownUp, unknown)})
 		add(migration{name: "report is " + h.name, got: report, how: h, want: pick(moves, unknownUp)})
 		add(migration{name: "report of a failure is " + h.name, got: report, how: h, there: unpauseFails, want: unknown})
 		add(migration{name: "permission given back is " + h.name, got: givenBack, how: h, there: unpauseFails, want: pick(stays, unknown)})
-		if h.ends { // what a page holds nobody checks
-			for n := 2; n < 30; n += 3 {
+		if h.ends || as.save.Packed { // what a page holds nobody checks unless it is packed
+			for n := 2; n < as.pieces; n += 3 {
 				add(migration{name: fmt.Sprintf("piece %d of the stream is %s", n, h.name), sent: nth("piece", n), how: h, want: stays})
 			}
 		}
@@ -103,12 +117,11 @@ func migrations() (list []migration) {
 		{name: "report is garbled in its status", got: report, how: flipped, want: unknownUp},
 		{name: "report of a failure is cut before the status", got: report, how: cut, there: unpauseFails, want: unknown},
 		{name: "source: suspend is refused by xenstore's guest", here: func(p *pair) { failOn(p.src, "domctl/getvcpucontext", 1) }, want: stays},
-		{name: "source: log-dirty fails", here: func(p *pair) { failOn(p.src, "domctl/shadow_op", 2) }, want: stays},
 		{name: "source: page types fail", here: func(p *pair) { failOn(p.src, "domctl/getpageframeinfo3", 1) }, want: stays},
 		{name: "source: the name is taken", here: func(p *pair) { squat(p.src, "guest"+awaySuffix) }, want: stays},
 		{name: "source: resume fails after a garbled ready", got: ready, how: ways[5],
 			here: func(p *pair) { failOn(p.src, "domctl/resumedomain", 1) }, want: stuck},
-		{name: "source: resume fails in the save", sent: streamEnd, how: ways[1],
+		{name: "source: resume fails in the save", sent: as.end, how: ways[1],
 			here: func(p *pair) { failOn(p.src, "domctl/resumedomain", 1) }, want: stuck},
 		{name: "source: what is left cannot be removed", here: func(p *pair) { failOn(p.src, "domctl/destroydomain", 9) }, want: movesDirt},
 		{name: "receiver: no domain can be made", there: func(p *pair) { failOn(p.dst, "domctl/createdomain", 1) }, want: stays},
@@ -135,6 +148,9 @@ func migrations() (list []migration) {
 	} {
 		add(m)
 	}
+	if as.save.Live != nil {
+		add(migration{name: "source: log-dirty fails", here: func(p *pair) { failOn(p.src, "domctl/shadow_op", 2) }, want: stays})
+	}
 	return list
 }
 
@@ -142,18 +158,23 @@ func migrations() (list []migration) {
 // there no complete copy.
 func TestHandOver(t *testing.T) {
 	count := 0
-	for _, m := range migrations() {
-		count++
-		t.Run(m.name, m.run)
+	for _, as := range manners {
+		t.Run(as.name, func(t *testing.T) {
+			for _, m := range as.migrations() {
+				count++
+				t.Run(m.name, func(t *testing.T) { m.run(t, as) })
+			}
+		})
 	}
 	t.Logf("%d ways", count)
 }
 
-func (m migration) run(t *testing.T) {
+func (m migration) run(t *testing.T, as manner) {
 	p := &pair{src: newWorld(t), dst: newWorld(t)}
 	p.id = p.src.boot(config.TypePV, bootOptions{})
 	want, memory := p.src.dump(p.id, false), p.src.memory(p.id)
-	p.send.Live = &Live{MaxRounds: 1}
+	p.send.SaveOptions = as.save
+	p.send.Timeline = new(Timeline)
 	for _, f := range []func(*pair){m.here, m.there} {
 		if f != nil {
 			f(p)

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"goxl/migrate/stream"
+	"goxl/migrate/transport"
 )
 
 // how is what happens to one message on its way.
@@ -53,9 +54,12 @@ func nth(name string, n int) message {
 }
 
 var (
-	greeting   = says("greeting", stream.Banner)
-	header     = says("header", "Xen saved domain")
-	streamEnd  = message{"end of the stream", func(b []byte) bool { return bytes.Equal(b, make([]byte, 8)) }}
+	greeting     = says("greeting", stream.Banner)
+	header       = says("header", "Xen saved domain")
+	streamEnd    = message{"end of the stream", func(b []byte) bool { return bytes.Equal(b, make([]byte, 8)) }}
+	packedHeader = says("header, packed", transport.Magic)
+	packedEnd    = message{"end of what is packed", func(b []byte) bool { return len(b) == 16 && b[0] == 0 }}
+
 	ready      = says("ready", stream.Ready)
 	permission = says("permission", stream.Go)
 	report     = says("report", stream.Report)

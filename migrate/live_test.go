@@ -136,18 +136,14 @@ func (l *limited) Write(b []byte) (int, error) {
 // Whichever write fails, the guest runs on as if nothing had been.
 func TestSaveWriteFails(t *testing.T) {
 	for _, s := range shapes {
-		for _, live := range []*Live{nil, {MaxRounds: 2}} {
-			name := s.name
-			if live != nil {
-				name += ", live"
-			}
-			t.Run(name, func(t *testing.T) {
+		for name, o := range map[string]SaveOptions{"suspended": {}, "live": {Live: &Live{MaxRounds: 2}}, "live, packed": {Live: &Live{MaxRounds: 2}, Packed: true}} {
+			t.Run(s.name+", "+name, func(t *testing.T) {
 				w := newWorld(t)
 				id := w.boot(s.kind, s.boot)
 				n, suspended := 0, 0
 				for n = 1; !t.Failed(); n++ {
 					stops := len(w.xen.Calls())
-					err := Save(t.Context(), w.m, id, &limited{n, n%2 == 0}, SaveOptions{Live: live})
+					err := Save(t.Context(), w.m, id, &limited{n, n%2 == 0}, o)
 					if err == nil {
 						break
 					}
@@ -161,7 +157,7 @@ func TestSaveWriteFails(t *testing.T) {
 					}
 					w.runs(id)
 				}
-				if suspended == 0 || suspended >= n && live != nil {
+				if suspended == 0 || suspended >= n && o.Live != nil {
 					t.Errorf("of %d failures %d came with the guest suspended", n, suspended)
 				}
 				t.Logf("%d writes, of which %d with the guest suspended", n-1, suspended)

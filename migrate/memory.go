@@ -18,7 +18,7 @@ func (s *sender) memory(ctx context.Context) error {
 		if err := s.suspend(ctx); err != nil {
 			return err
 		}
-		return s.sendAll(ctx, all)
+		return s.sendRest(ctx, all)
 	}
 	return s.precopy(ctx, all)
 }
@@ -54,7 +54,14 @@ func (s *sender) precopy(ctx context.Context, dirty pageSet) (err error) {
 	last.or(late)
 	s.sent.later = nil
 	s.round++
-	return s.sendAll(ctx, last)
+	return s.sendRest(ctx, last)
+}
+
+// sendRest sends pages of the guest that is suspended.
+func (s *sender) sendRest(ctx context.Context, set pageSet) error {
+	defer elapsed(&s.time.Memory)()
+	s.time.Rest = set.len()
+	return s.sendAll(ctx, set)
 }
 
 // sendRound sends the pages of a set and replaces it by those that the guest wrote
@@ -70,6 +77,7 @@ func (s *sender) sendRound(ctx context.Context, dirty pageSet) (round, error) {
 		return r, err
 	}
 	r.dirty = dirty.len()
+	s.time.Rounds = append(s.time.Rounds, Round{r.sent, r.took, r.dirty})
 	return r, s.guest.check()
 }
 

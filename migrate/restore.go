@@ -10,6 +10,7 @@ import (
 	"goxl/domains/build"
 	"goxl/domains/config"
 	"goxl/migrate/stream"
+	"goxl/migrate/transport"
 	"goxl/xenctrl/abi"
 )
 
@@ -26,13 +27,18 @@ type Incoming struct {
 	// Differing counts the pages of a VERIFY that are not as they were sent before.
 	Differing int
 
-	r *stream.Reader
+	r      *stream.Reader
+	packed *transport.Reader // beneath r; nil: nothing is
 }
 
 // Open reads the header and the configuration of a saved guest. The stream is not
-// trusted; an error about it is a *stream.Error.
+// trusted; an error about it is a *stream.Error. It may be packed.
 func Open(r io.Reader) (*Incoming, error) {
-	in := &Incoming{r: stream.NewReader(r, stream.Options{Outermost: stream.LayerXL})}
+	r, packed, err := transport.Detect(r)
+	if err != nil {
+		return nil, err
+	}
+	in := &Incoming{r: stream.NewReader(r, stream.Options{Outermost: stream.LayerXL}), packed: packed}
 	rec, err := in.r.Next()
 	if err != nil {
 		return nil, err
@@ -75,7 +81,7 @@ func (in *Incoming) Fill(ctx context.Context, t build.Target) (store, console ab
 			return 0, 0, context.Cause(ctx)
 		}
 		rec, err := in.r.Next()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			break
 		}
 		if err != nil {
@@ -88,7 +94,10 @@ func (in *Incoming) Fill(ctx context.Context, t build.Target) (store, console ab
 			in.Progress(in.r.Offset())
 		}
 	}
-	return f.store, f.console, nil
+	if in.packed != nil {
+		err = in.packed.Finish()
+	}
+	return f.store, f.console, err
 }
 
 // filler fills one domain.

@@ -36,23 +36,30 @@ func (w *world) restore(saved []byte, o domains.CreateOptions) abi.DomID {
 
 func TestSaveRestore(t *testing.T) {
 	for _, s := range shapes {
-		t.Run(s.name, func(t *testing.T) {
-			w := newWorld(t)
-			id := w.boot(s.kind, s.boot)
-			want := w.dump(id, false)
-			var saved bytes.Buffer
-			w.must(Save(t.Context(), w.m, id, &saved, SaveOptions{}))
-			if d, _ := w.xen.Domain(id); !d.Shutdown || w.xen.Mappings(id) > 0 {
-				t.Errorf("after Save: suspended %t, %d mappings", d.Shutdown, w.xen.Mappings(id))
-			}
-			w.must(w.m.Destroy(t.Context(), id))
-			w.nothing()
-			other := newWorld(t)
-			got := other.restore(saved.Bytes(), domains.CreateOptions{})
-			other.runs(got)
-			other.same(want, other.dump(got, true))
-			other.must(other.m.Destroy(t.Context(), got))
-			other.nothing()
-		})
+		t.Run(s.name, func(t *testing.T) { saveAndRestore(t, s.kind, s.boot, SaveOptions{}) })
+		t.Run(s.name+", packed", func(t *testing.T) { saveAndRestore(t, s.kind, s.boot, SaveOptions{Packed: true}) })
 	}
+}
+
+func saveAndRestore(t *testing.T, kind config.DomainType, boot bootOptions, o SaveOptions) {
+	w := newWorld(t)
+	id := w.boot(kind, boot)
+	want := w.dump(id, false)
+	var saved bytes.Buffer
+	o.Timeline = new(Timeline)
+	w.must(Save(t.Context(), w.m, id, &saved, o))
+	if d := o.Timeline; d.Wire != int64(saved.Len()) || (d.Wire != d.Stream) != o.Packed || d.Wire > d.Stream || d.Rest == 0 {
+		t.Errorf("%d bytes were written; the timeline says %d, for %d of the stream, %d pages", saved.Len(), d.Wire, d.Stream, d.Rest)
+	}
+	if d, _ := w.xen.Domain(id); !d.Shutdown || w.xen.Mappings(id) > 0 {
+		t.Errorf("after Save: suspended %t, %d mappings", d.Shutdown, w.xen.Mappings(id))
+	}
+	w.must(w.m.Destroy(t.Context(), id))
+	w.nothing()
+	other := newWorld(t)
+	got := other.restore(saved.Bytes(), domains.CreateOptions{})
+	other.runs(got)
+	other.same(want, other.dump(got, true))
+	other.must(other.m.Destroy(t.Context(), got))
+	other.nothing()
 }

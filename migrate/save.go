@@ -9,6 +9,7 @@ import (
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/migrate/stream"
+	"goxl/migrate/transport"
 	"goxl/xenctrl/abi"
 )
 
@@ -16,6 +17,9 @@ import (
 type SaveOptions struct {
 	// Live has the guest run while most of its memory is sent.
 	Live *Live
+	// Packed writes the same bytes through package transport, which only goxl can
+	// read.
+	Packed bool
 	// KeepDomID has a restore ask for the same domain id.
 	KeepDomID bool
 	// Config replaces the stored configuration in what is saved.
@@ -24,6 +28,8 @@ type SaveOptions struct {
 	Header func(*stream.XLHeader)
 	// Progress, if not nil, is told now and then how far it is. It must not block.
 	Progress func(Progress)
+	// Timeline, if not nil, is told where the time went.
+	Timeline *Timeline
 }
 
 // Progress is how far a transfer of memory is.
@@ -62,6 +68,8 @@ type sender struct {
 	spec      *config.Spec
 	guest     guest
 	w         *stream.Writer
+	packed    *transport.Writer // beneath w; nil: nothing is
+	time      *Timeline
 	suspended bool // by us
 	sent      batch
 	round     int
@@ -92,7 +100,15 @@ type guest interface {
 }
 
 func newSender(ctx context.Context, m *domains.Manager, id abi.DomID, w io.Writer, o SaveOptions) (*sender, error) {
-	s := &sender{m: m, id: id, opts: o, w: stream.NewWriter(w, stream.Options{Outermost: stream.LayerXL})}
+	s := &sender{m: m, id: id, opts: o, time: o.Timeline}
+	if s.time == nil {
+		s.time = new(Timeline)
+	}
+	if o.Packed {
+		s.packed = transport.NewWriter(w)
+		w = s.packed
+	}
+	s.w = stream.NewWriter(w, stream.Options{Outermost: stream.LayerXL})
 	kind, err := m.TypeOf(ctx, id)
 	if err != nil {
 		return nil, err
@@ -131,7 +147,8 @@ func (s *sender) close() error { return s.guest.close() }
 
 // run writes the stream from begin to end.
 func (s *sender) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{s.headers, s.memory, s.state} {
+	defer s.count()
+	for _, step := range []func(context.Context) error{s.headers, s.memory, s.state, s.finish} {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -140,6 +157,24 @@ func (s *sender) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// finish writes the end of what is packed.
+func (s *sender) finish(context.Context) error {
+	if s.packed == nil {
+		return nil
+	}
+	defer elapsed(&s.time.State)()
+	return s.packed.Close()
+}
+
+// count notes how many bytes there were.
+func (s *sender) count() {
+	s.time.Stream = s.w.Offset()
+	s.time.Wire = s.time.Stream
+	if s.packed != nil {
+		s.time.Wire = s.packed.Written()
+	}
 }
 
 // ErrNotResumed is a guest that was suspended, and could not be resumed after a
@@ -161,6 +196,7 @@ func (s *sender) giveUp(ctx context.Context, cause error) error {
 // suspend stops the guest. One that is suspended already is so for somebody else
 // and will stay so.
 func (s *sender) suspend(ctx context.Context) error {
+	defer elapsed(&s.time.Suspend)()
 	d, err := s.m.Info(ctx, s.id)
 	if err != nil {
 		return err
@@ -174,6 +210,7 @@ func (s *sender) suspend(ctx context.Context) error {
 
 // headers writes what stands before the memory.
 func (s *sender) headers(context.Context) error {
+	defer elapsed(&s.time.Headers)()
 	v := s.m.Xen().Version()
 	policy, err := s.m.Xen().CPUPolicy(s.id)
 	if err != nil {
@@ -193,6 +230,9 @@ func (s *sender) headers(context.Context) error {
 		if err := write(); err != nil {
 			return err
 		}
+	}
+	if s.packed != nil {
+		return s.packed.Flush() // the receiver makes the domain while the guest is asked to suspend
 	}
 	return nil
 }
@@ -233,6 +273,7 @@ func writePolicy(w *stream.Writer, p abi.CPUPolicy) error {
 
 // state writes what stands after the memory. The guest is suspended.
 func (s *sender) state(context.Context) error {
+	defer elapsed(&s.time.State)()
 	tsc, err := s.m.Xen().TSCInfo(s.id)
 	if err != nil {
 		return err

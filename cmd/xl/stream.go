@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"goxl/migrate/stream"
+	"goxl/migrate/transport"
 )
 
 // streamCommand is "xl stream verify <File>..." and "xl stream inspect <File>",
@@ -74,16 +75,23 @@ func (a *app) inspectStream(file string) error {
 }
 
 // withStream opens file and has f read it. It may begin with the header of xl, of
-// libxl or of libxc, and may hold Remus' checkpoints.
+// libxl or of libxc, may hold Remus' checkpoints, and may be packed.
 func withStream(file string, f func(io.Reader, stream.Options) error) error {
 	in, err := os.Open(file)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	r, layer, err := stream.Detect(in)
+	plain, packed, err := transport.Detect(in)
+	if err != nil {
+		return err
+	}
+	r, layer, err := stream.Detect(plain)
 	if err == nil {
 		err = f(r, stream.Options{Outermost: layer, Checkpoints: stream.Remus, Strict: true})
+	}
+	if err == nil && packed != nil {
+		err = packed.Finish()
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
