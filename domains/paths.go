@@ -20,6 +20,7 @@ type Paths struct {
 	// Debian, else /usr/libexec/xen/bin or /usr/lib/xen/bin.
 	LibExec string
 	Own     string // our private run time state: /run/goxl
+	State   string // ours, too, and outlives a reboot of the host: /var/lib/goxl
 	// KernelCache keeps unpacked kernels: /var/cache/goxl/kernels. "off" does
 	// without.
 	KernelCache string
@@ -29,6 +30,7 @@ type Paths struct {
 func (p Paths) orDefault(lib, release string) Paths {
 	p.Dump = cmp.Or(p.Dump, filepath.Join(lib, "dump"))
 	p.Own = cmp.Or(p.Own, "/run/goxl")
+	p.State = cmp.Or(p.State, "/var/lib/goxl")
 	p.KernelCache = cmp.Or(p.KernelCache, "/var/cache/goxl/kernels")
 	if p.LibExec == "" {
 		p.LibExec = firstDir("/usr/lib/xen-"+release+"/bin", "/usr/libexec/xen/bin", "/usr/lib/xen/bin")

@@ -25,6 +25,7 @@ type batch struct {
 	tables []byte // copies of page tables
 	gone   []abi.PFN
 
+	sent abi.Pages // of which the contents went out, so far
 	// told are the pages that the receiver has heard of; nil when nobody keeps count.
 	told pageSet
 	// later takes pages that could not be sent now; nil when the guest does not
@@ -165,6 +166,9 @@ func (b *batch) put(s *sender, parts ...[]byte) error {
 	for i, p := range b.pfns {
 		if b.types[i] != stream.PageNone {
 			b.told.add(p)
+		}
+		if b.types[i].HasData() {
+			b.sent++
 		}
 	}
 	return s.w.WritePages(b.pfns, b.types, parts...)

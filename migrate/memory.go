@@ -60,15 +60,17 @@ func (s *sender) precopy(ctx context.Context, dirty pageSet) (err error) {
 // sendRest sends pages of the guest that is suspended.
 func (s *sender) sendRest(ctx context.Context, set pageSet) error {
 	defer elapsed(&s.time.Memory)()
-	s.time.Rest = set.len()
-	return s.sendAll(ctx, set)
+	before := s.sent.sent
+	err := s.sendAll(ctx, set)
+	s.time.Rest = s.sent.sent - before
+	return err
 }
 
 // sendRound sends the pages of a set and replaces it by those that the guest wrote
 // since it was read.
 func (s *sender) sendRound(ctx context.Context, dirty pageSet) (round, error) {
 	r := round{sent: dirty.len()}
-	begin := time.Now()
+	begin, before := time.Now(), s.sent.sent
 	if err := s.sendAll(ctx, dirty); err != nil {
 		return r, err
 	}
@@ -77,7 +79,7 @@ func (s *sender) sendRound(ctx context.Context, dirty pageSet) (round, error) {
 		return r, err
 	}
 	r.dirty = dirty.len()
-	s.time.Rounds = append(s.time.Rounds, Round{r.sent, r.took, r.dirty})
+	s.time.Rounds = append(s.time.Rounds, Round{s.sent.sent - before, r.took, r.dirty})
 	return r, s.guest.check()
 }
 

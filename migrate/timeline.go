@@ -19,14 +19,14 @@ type Timeline struct {
 	HandOver time.Duration // until it had permission
 	Start    time.Duration // until it reported that the guest runs
 
-	Rest   abi.Pages // sent while the guest was suspended
+	Rest   abi.Pages // sent with their contents while the guest was suspended
 	Stream int64     // bytes of the stream
 	Wire   int64     // bytes that went out, packed or not
 }
 
 // Round is one round of sending while the guest ran.
 type Round struct {
-	Sent  abi.Pages
+	Sent  abi.Pages // with their contents
 	Took  time.Duration
 	Dirty abi.Pages // written by the guest meanwhile
 }

@@ -50,6 +50,6 @@ func (f *fakeMachine) connect(context.Context) (*host, error) {
 		*dir = filepath.Join(f.dir, filepath.Base(*dir))
 	}
 	h.files, h.lockDir = files.New(p), f.dir
-	h.paths.Own = filepath.Join(f.dir, "own")
+	h.paths.Own, h.paths.State = filepath.Join(f.dir, "own"), filepath.Join(f.dir, "state")
 	return h, nil
 }

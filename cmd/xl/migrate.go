@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"goxl/domains"
+	"goxl/domains/config"
 	"goxl/migrate"
+	"goxl/migrate/offer"
 )
 
 // migrating is what the command line of "xl migrate" asks for.
@@ -25,6 +26,16 @@ type migrating struct {
 	debug     bool   // --debug
 	keepID    bool   // -D
 	live      migrate.Live
+
+	quick     bool // --quick: suspend, move, resume
+	check     bool // --check: only say what speaks against it
+	unchecked bool // --unchecked: move it all the same
+	plain     bool // --plain: the genuine tools' stream, also to one of ours
+	timeline  bool // --timeline: say where the time went
+	resolve   bool // --resolve: end what is undecided
+	peerDead  bool // --peer-dead: on the operator's word
+
+	override *config.Spec // what -C says
 }
 
 // migrateCommand is "xl migrate [options] <Domain> <host>".
@@ -34,32 +45,97 @@ func migrateCommand(a *app) *cli.Command {
 		table: optionTable{"FC:s:epD", []longOption{
 			{"debug", false, debugLetter}, {"live", false, liveLetter},
 			{"max-downtime", true, downtimeLetter}, {"max-rounds", true, roundsLetter},
+			{"quick", false, quickLetter}, {"check", false, checkLetter}, {"unchecked", false, uncheckedLetter},
+			{"plain", false, plainLetter}, {"timeline", false, moveTimelineLetter},
+			{"resolve", false, resolveLetter}, {"peer-dead", false, peerDeadLetter},
 		}},
-		min: 2,
 		opt: o.option,
 		run: func(ctx context.Context, args []string) error {
-			id, err := a.domain(ctx, args[0])
+			need := 2
+			if o.peerDead {
+				need = 1
+			}
+			args, err := a.enough("migrate", need, args)
 			if err != nil {
 				return err
-			}
-			send := migrate.SendOptions{Say: func(s string) { fmt.Fprintln(a.env.stderr, s) }}
-			send.KeepDomID, send.Live = o.keepID, &o.live
-			send.Progress = a.transferProgress()
-			if o.config != "" {
-				if send.Config, err = a.readOverride(o.config); err != nil {
-					return err
-				}
 			}
 			ctx, stop := interruptible(ctx)
 			defer stop()
-			peer, err := callPeer(o.command(a.globals, isTerminal(os.Stderr), args[1]))
-			if err != nil {
-				return err
+			if o.resolve || o.peerDead {
+				return a.resolve(ctx, o, args)
 			}
-			outcome, err := migrate.Send(ctx, a.host.domains, id, peer, send)
-			return a.migrated(outcome, errors.Join(err, peer.hangUp(outcome)))
+			return a.migrate(ctx, o, args)
 		},
 	})
+}
+
+// migrate moves a guest, or says what speaks against that.
+func (a *app) migrate(ctx context.Context, o *migrating, args []string) error {
+	m := a.host.domains
+	id, err := a.domain(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	if o.config != "" {
+		if o.override, err = a.readOverride(o.config); err != nil {
+			return err
+		}
+	}
+	d, err := m.Info(ctx, id)
+	if err != nil {
+		return err
+	}
+	w := o.wayTo(a.globals, isTerminal(os.Stderr), args[1])
+	answer, findings, err := a.check(ctx, w, o, d)
+	switch {
+	case err != nil:
+		return err
+	case o.check:
+		return a.checked(args[0], answer, findings)
+	case len(offer.Blocking(findings)) > 0 && !o.unchecked:
+		return refused(offer.Blocking(findings))
+	}
+	send := a.sending(o)
+	send.Packed = answer != nil && answer.Speaks(offer.Packed) && !o.plain
+	return a.send(ctx, w, d, o, send)
+}
+
+// sending is how the guest is sent.
+func (a *app) sending(o *migrating) migrate.SendOptions {
+	send := migrate.SendOptions{Say: func(s string) { fmt.Fprintln(a.env.stderr, s) }}
+	send.KeepDomID, send.Config = o.keepID, o.override
+	send.Progress, send.Timeline = a.transferProgress(), new(migrate.Timeline)
+	if !o.quick {
+		send.Live = &o.live
+	}
+	return send
+}
+
+// send moves the guest and says how it went.
+func (a *app) send(ctx context.Context, w way, d domains.Domain, o *migrating, send migrate.SendOptions) error {
+	known := a.peers().Of(w.name())
+	if o.quick {
+		fmt.Fprintln(a.env.stderr, pauseText(d.Current, known.Pace))
+	}
+	peer, err := callPeer(w.receive)
+	if err != nil {
+		return err
+	}
+	outcome, err := migrate.Send(ctx, a.host.domains, d.ID, peer, send)
+	err = errors.Join(err, peer.hangUp(outcome))
+	if pace, ok := send.Timeline.Pace(); ok && outcome == migrate.Moved {
+		known.Pace = pace
+		if err := a.peers().Remember(w.name(), known); err != nil {
+			fmt.Fprintf(a.env.stderr, "warning: not remembered how fast this was: %v\n", err)
+		}
+	}
+	if o.quick && outcome == migrate.Moved {
+		fmt.Fprintf(a.env.stderr, "The guest paused for %d ms.\n", send.Timeline.Pause().Milliseconds())
+	}
+	if o.timeline {
+		a.out.WriteString(moveTimelineText(send.Timeline))
+	}
+	return a.migrated(outcome, err)
 }
 
 // Letters that stand for long options without one.
@@ -69,6 +145,13 @@ const (
 
 	downtimeLetter = ownLetter + iota
 	roundsLetter
+	quickLetter
+	checkLetter
+	uncheckedLetter
+	plainLetter
+	moveTimelineLetter
+	resolveLetter
+	peerDeadLetter
 )
 
 func (o *migrating) option(letter byte, arg string) error {
@@ -85,6 +168,20 @@ func (o *migrating) option(letter byte, arg string) error {
 		o.keepID = true
 	case debugLetter:
 		o.debug = true
+	case quickLetter:
+		o.quick = true
+	case checkLetter:
+		o.check = true
+	case uncheckedLetter:
+		o.unchecked = true
+	case plainLetter:
+		o.plain = true
+	case moveTimelineLetter:
+		o.timeline = true
+	case resolveLetter:
+		o.resolve = true
+	case peerDeadLetter:
+		o.peerDead = true
 	case downtimeLetter:
 		ms, err := strconv.ParseUint(arg, 10, 31)
 		if err != nil || ms == 0 {
@@ -101,13 +198,9 @@ func (o *migrating) option(letter byte, arg string) error {
 	return nil // -F and --live are accepted and change nothing
 }
 
-// command is the shell command that reaches a receiver on host. With an empty ssh
-// command, host is the command itself.
-func (o *migrating) command(g globals, terminal bool, host string) string {
-	if o.ssh == "" {
-		return host
-	}
-	c := "exec " + o.ssh + " " + host + " xl"
+// receiver is the verb that receives a guest, with its options.
+func (o *migrating) receiver(g globals, terminal bool) string {
+	c := ""
 	if g.progressCR || terminal {
 		c += " -t"
 	}
@@ -151,46 +244,4 @@ func (a *app) migrated(outcome migrate.Outcome, err error) error {
 		" resuming at most one instance.  Two simultaneous instances of the domain\n"+
 		" would probably result in SEVERE DATA LOSS and it is now your\n"+
 		" responsibility to avoid that.  Sorry.")
-}
-
-// peer is the command that reaches the receiver, and the way to it.
-type peer struct {
-	io.WriteCloser
-	io.Reader
-	cmd *exec.Cmd
-}
-
-// callPeer starts a shell command. It shares our terminal: ssh may ask for a
-// password.
-func callPeer(command string) (*peer, error) {
-	cmd := exec.Command("sh", "-c", command)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %q: %w", command, err)
-	}
-	return &peer{in, out, cmd}, nil
-}
-
-// partingTime is how long the receiver's command may take to end by itself.
-const partingTime = 10 * time.Second
-
-// hangUp ends the connection. How the command exits matters only when it may be
-// why the migration failed.
-func (p *peer) hangUp(outcome migrate.Outcome) error {
-	p.Close()
-	kill := time.AfterFunc(partingTime, func() { p.cmd.Process.Kill() })
-	defer kill.Stop()
-	err := p.cmd.Wait()
-	if err == nil || outcome == migrate.Moved {
-		return nil
-	}
-	return fmt.Errorf("the receiver's command ended with %w", err)
 }

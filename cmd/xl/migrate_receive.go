@@ -19,14 +19,19 @@ import (
 // standard output belongs to the protocol.
 func migrateReceiveCommand(a *app) *cli.Command {
 	c := &creating{}
-	var remus bool
+	var remus, asked bool
 	return a.new("migrate-receive", body{
 		table: optionTable{"Fedrp", []longOption{
 			{"colo", false, coloLetter}, {"coloft-script", true, coloLetter}, {"userspace-colo-proxy", false, coloLetter},
+			{"offer", false, offerLetter},
 		}},
 		opt: func(letter byte, arg string) error {
 			if letter == 'r' || letter == coloLetter {
 				remus = true
+			}
+			if letter == offerLetter {
+				asked = true
+				return nil
 			}
 			return c.option(letter, arg)
 		},
@@ -34,6 +39,9 @@ func migrateReceiveCommand(a *app) *cli.Command {
 			if len(args) > 0 {
 				a.out.WriteString(helpCommand(a.release, "migrate-receive"))
 				return exitStatus(1)
+			}
+			if asked {
+				return a.answerOffer(ctx)
 			}
 			if remus {
 				return failf(fmt.Errorf("checkpointed guests (Remus, COLO): %w", errors.ErrUnsupported), "migration target: Domain creation failed (code -4).")
@@ -43,20 +51,38 @@ func migrateReceiveCommand(a *app) *cli.Command {
 	})
 }
 
-const coloLetter = 0x80
+const (
+	coloLetter  = 0x80
+	offerLetter = ownLetter
+)
 
 // receive takes a guest from standard input.
 func (a *app) receive(ctx context.Context, c *creating) error {
 	signal.Ignore(unix.SIGPIPE) // a sender that is gone is an error to handle
 	say := func(s string) { fmt.Fprintln(a.env.stderr, s) }
+	var uuid string
 	id, err := migrate.Receive(ctx, a.host.domains, stdio{os.Stdin, os.Stdout}, migrate.ReceiveOptions{
 		Paused: c.paused, Say: say,
 		Header: func(in *migrate.Incoming) error {
 			a.showSaved("<incoming migration stream>", in)
-			return a.chooseConfig(c, in)
+			if err := a.chooseConfig(c, in); err != nil {
+				return err
+			}
+			uuid = in.Spec.CInfo.UUID.String()
+			return a.journal().Comes(uuid)
 		},
-		Own: func(ctx context.Context, id abi.DomID) error { return a.follow(ctx, c, id) },
+		Own: func(ctx context.Context, id abi.DomID) error {
+			if err := a.journal().Starts(uuid); err != nil {
+				return err
+			}
+			return a.follow(ctx, c, id)
+		},
 	})
+	if err != nil && id != 0 {
+		if _, lost := a.host.domains.Info(context.WithoutCancel(ctx), id); isNoDomain(lost) {
+			err = errors.Join(err, a.journal().Comes(uuid)) // it was given back, and never ran
+		}
+	}
 	if err != nil && id == 0 {
 		return failf(err, "migration target: Domain creation failed (code %d).", -3)
 	}

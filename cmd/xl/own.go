@@ -18,6 +18,13 @@ var ownOptions = []ownOption{
 // ownCommandOptions are options of genuine commands that the genuine xl lacks.
 var ownCommandOptions = []ownOption{
 	{"create --timeline", "Say on stderr how long each step took"},
+	{"migrate --quick", "Suspend the domain, move it and resume it, for one that cannot be moved live"},
+	{"migrate --check", "Only tell everything that speaks against moving it, and what could not be checked"},
+	{"migrate --unchecked", "Move it although something speaks against that"},
+	{"migrate --plain", "Send the genuine stream also to another goxl, not packed"},
+	{"migrate --timeline", "Tell where the time went, and what the pause was made of"},
+	{"migrate --resolve <Domain> <host>", "End a migration that left <Domain>--migratedaway here, by what the other side has"},
+	{"migrate --peer-dead <Domain>", "The same, and it runs on here: on your word that it does not run elsewhere"},
 	{"migrate --max-downtime=MS", "Suspend the domain once the rest can be sent within MS milliseconds"},
 	{"migrate --max-rounds=N", "Suspend it after N rounds of sending at the latest"},
 	{"mem-set --wait[=SECONDS]", "Wait for the domain to follow, 30 seconds unless told; exit 1, with what it gave, if it does not"},

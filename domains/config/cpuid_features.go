@@ -1,9 +1,12 @@
 package config
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
+
+	"goxl/xenctrl/abi"
 )
 
 // featureWord is one word of a featureset: where its bits are in CPUID or in an
@@ -101,6 +104,31 @@ var features = sync.OnceValue(func() map[string]feature {
 	}
 	return m
 })
+
+// FeatureNames names the features whose bits are set in what bits returns for a
+// register of a leaf; subleaf is abi.NoSubleaf for a leaf without any. A feature
+// without a name is called by its place.
+func FeatureNames(bits func(leaf, subleaf uint32, reg int) uint32) (names []string) {
+	for i := range featureWords {
+		w := &featureWords[i]
+		if w.msr != 0 {
+			continue
+		}
+		set := bits(w.leaf, w.subleaf.Or(abi.NoSubleaf), w.reg)
+		known := strings.Fields(w.names)
+		for bit := range 32 {
+			switch {
+			case set>>bit&1 == 0:
+			case bit < len(known) && known[bit] != ".":
+				name, _, _ := strings.Cut(known[bit], "@")
+				names = append(names, name)
+			default:
+				names = append(names, fmt.Sprintf("leaf %#x register %s bit %d", w.leaf, "abcd"[w.reg:w.reg+1], bit))
+			}
+		}
+	}
+	return names
+}
 
 // cpuidField is a part of a CPUID register that has a name of its own.
 type cpuidField struct {

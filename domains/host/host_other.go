@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"os/exec"
 )
 
@@ -35,6 +36,13 @@ func (*Host) HotplugLock(context.Context, string) (*Lock, error) { return nil, e
 func (*Host) LockXL(context.Context) (*Lock, error)              { return nil, errOther }
 
 func (*Host) CreateBig(string, uint64) (*BigFile, error) { return nil, errOther }
+
+func (*Host) openPastCache(string) (*os.File, error) { return nil, errOther }
+func (*Host) deviceID(fs.FileInfo) string            { return "" }
+func (*Host) BootID() string                         { return "" }
+
+func aligned(int) ([]byte, func(), error) { return nil, func() {}, errOther }
+func localFileSystem(*os.File) string     { return "" }
 
 func monotonicSeconds() (uint64, error) { return 0, errOther }
 func killGroup(*exec.Cmd)               {}
