@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type Options struct {
 	MemMiB   int      // of each host; 0 is 3072
 	Dom0MiB  int      // of that for dom0; 0 is 1024
 	Stores   []string // xenstore daemon by host; missing ones are oxenstored
+	Images   []*Image // by host, where they differ; missing ones are the lab's
 	Payload  string   // disk image, mounted read-only at /mnt/payload; empty: none
 	XenArgs  string   // more of Xen's command line
 	Detached bool     // outlives this process; ended with [Lab.Close] or "xenlab down"
@@ -116,7 +118,7 @@ func (l *Lab) start(ctx context.Context, dir string, image *Image, qemu emulator
 	}
 	for i := range o.Hosts {
 		m := &machine{
-			image: image, qemu: qemu, number: i + 1, name: l.Name, dir: dir,
+			image: o.imageOf(i, image), qemu: qemu, number: i + 1, name: l.Name, dir: dir,
 			cpus: o.CPUs, memMiB: o.MemMiB, dom0MiB: o.Dom0MiB, store: o.Stores[i],
 			kvm: useKVM(), sshPort: ports[i], segment: chain(i+1, o.Hosts, ports[o.Hosts:]),
 			payload: o.Payload, xenArgs: o.XenArgs,
@@ -126,7 +128,7 @@ func (l *Lab) start(ctx context.Context, dir string, image *Image, qemu emulator
 			return err
 		}
 		l.Hosts = append(l.Hosts, h)
-		l.record.Hosts = append(l.record.Hosts, hostRecord{h.Number, processOf(h.PID), h.SSHPort, h.Store})
+		l.record.Hosts = append(l.record.Hosts, hostRecord{h.Number, processOf(h.PID), h.SSHPort, h.Store, h.Image.Release.Xen, h.Image.Dir})
 		if err := l.registry.save(l.record); err != nil {
 			return err
 		}
@@ -154,7 +156,10 @@ func (l *Lab) ready(ctx context.Context, o Options) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return l.introduce(ctx)
 }
 
 // Close ends all hosts and forgets the lab. It may be called twice.
@@ -248,15 +253,15 @@ func Attach(cache *Cache, name string) (*Lab, error) {
 }
 
 func (r *registry) attach(rec record) (*Lab, error) {
-	release, err := ParseRelease(rec.Xen)
-	if err != nil {
-		return nil, fmt.Errorf("lab %s: %w", rec.Name, err)
-	}
 	l := &Lab{Name: rec.Name, registry: r, record: rec, detached: true}
 	for _, h := range rec.Hosts {
+		release, err := ParseRelease(cmp.Or(h.Xen, rec.Xen))
+		if err != nil {
+			return nil, fmt.Errorf("lab %s: %w", rec.Name, err)
+		}
 		dir := filepath.Join(r.dir, rec.Name)
 		l.Hosts = append(l.Hosts, &Host{
-			Number: h.Number, Image: &Image{release, rec.Image}, SSHPort: h.SSHPort, PID: h.QEMU.PID, Store: h.Store,
+			Number: h.Number, Image: &Image{release, cmp.Or(h.Image, rec.Image)}, SSHPort: h.SSHPort, PID: h.QEMU.PID, Store: h.Store,
 			consoleSocket: filepath.Join(dir, fmt.Sprintf("console%d.sock", h.Number)),
 			consoleLog:    filepath.Join(dir, fmt.Sprintf("console%d.log", h.Number)),
 		})

@@ -34,6 +34,8 @@ type hostRecord struct {
 	QEMU    process `json:"qemu"`
 	SSHPort int     `json:"ssh_port"`
 	Store   string  `json:"xenstored"`
+	Xen     string  `json:"xen"`
+	Image   string  `json:"image"`
 }
 
 // process is a process that cannot be confused with a later one of its number.

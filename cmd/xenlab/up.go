@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"time"
 
@@ -26,7 +27,7 @@ func upCommand() *cli.Command {
 		Name: "up", Usage: "Start a lab and leave it running",
 		Flags: []cli.Flag{
 			nameFlag(),
-			&cli.StringFlag{Name: "xen", Value: lab.Xen417.Xen, Usage: "`RELEASE` of Xen: 4.14, 4.17 or 4.20"},
+			&cli.StringSliceFlag{Name: "xen", Usage: "`RELEASE` of Xen: 4.14, 4.17 (unless told) or 4.20; per host when repeated"},
 			&cli.IntFlag{Name: "hosts", Value: 1, Usage: "`NUMBER` of hosts on one network segment"},
 			&cli.IntFlag{Name: "cpus", Value: 2, Usage: "`NUMBER` of processors of each host"},
 			&cli.IntFlag{Name: "mem", Value: 3072, Usage: "`MIB` of memory of each host"},
@@ -35,22 +36,19 @@ func upCommand() *cli.Command {
 			&cli.StringFlag{Name: "xen-args", Usage: "more of Xen's command line"},
 		},
 		Action: func(c *cli.Context) error {
-			release, err := lab.ParseRelease(c.String("xen"))
-			if err != nil {
-				return err
-			}
 			cache, err := lab.OpenCache(c.String("cache"))
 			if err != nil {
 				return err
 			}
 			show := newProgress(c.App.ErrWriter)
 			defer show.Close()
-			image, err := cache.Image(c.Context, release, show)
+			images, err := imagesOf(c.Context, cache, c.StringSlice("xen"), show)
 			if err != nil {
 				return err
 			}
-			l, err := lab.Up(c.Context, cache, image, lab.Options{
-				Name: c.String("name"), Hosts: c.Int("hosts"), CPUs: c.Int("cpus"),
+			l, err := lab.Up(c.Context, cache, images[0], lab.Options{
+				Images: images,
+				Name:   c.String("name"), Hosts: c.Int("hosts"), CPUs: c.Int("cpus"),
 				MemMiB: c.Int("mem"), Dom0MiB: c.Int("dom0-mem"),
 				Stores: c.StringSlice("xenstored"), XenArgs: c.String("xen-args"), Detached: true, Progress: show,
 			})
@@ -68,6 +66,25 @@ func upCommand() *cli.Command {
 			return nil
 		},
 	}
+}
+
+// imagesOf are the images of releases, or the usual one.
+func imagesOf(ctx context.Context, cache *lab.Cache, releases []string, show lab.Progress) (images []*lab.Image, err error) {
+	if len(releases) == 0 {
+		releases = []string{lab.Xen417.Xen}
+	}
+	for _, name := range releases {
+		release, err := lab.ParseRelease(name)
+		if err != nil {
+			return nil, err
+		}
+		image, err := cache.Image(ctx, release, show)
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, image)
+	}
+	return images, nil
 }
 
 func downCommand() *cli.Command {

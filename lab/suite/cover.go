@@ -15,6 +15,20 @@ var perRelease = []string{"cmd/xl", "domains", "domains/build", "examples", "lab
 // perDaemon are the packages whose behaviour follows the xenstore daemon.
 var perDaemon = []string{"cmd/xenstore", "xenstore", "xenstore/server"}
 
+// pairs are the packages whose tests need a second host.
+var pairs = []string{"lab/move"}
+
+// peers are the releases that a target's second host has, one after the other: its
+// own and, in the whole matrix, the next one.
+func (r *runner) peers(t Target) []lab.Release {
+	all := []lab.Release{lab.Xen414, lab.Xen417, lab.Xen420}
+	i := slices.Index(all, t.Release)
+	if i < 0 || !r.Full {
+		return []lab.Release{t.Release}
+	}
+	return all[i:min(i+2, len(all))]
+}
+
 // wanted reports whether a package's tests run on a target: all on the release
 // that everything is tried on, and wherever the caller chose packages or the
 // whole matrix; else what may differ there.

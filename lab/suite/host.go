@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,12 +28,13 @@ func (r *runner) target(ctx context.Context, t Target) {
 			l.Close()
 		}
 	}()
+	r.onPairs(ctx, t)
 	boots := 0
 	for _, p := range r.tests {
 		if ctx.Err() != nil {
 			return
 		}
-		if !r.wanted(t, p) {
+		if !r.wanted(t, p) || slices.Contains(pairs, p.Dir) {
 			continue
 		}
 		if l == nil {
@@ -61,21 +63,61 @@ func (r *runner) target(ctx context.Context, t Target) {
 	}
 }
 
-// boot starts a host and puts our programs where they belong.
+// onPairs runs the packages that need a second host, each on two of their own.
+func (r *runner) onPairs(ctx context.Context, t Target) {
+	for _, p := range r.tests {
+		if !slices.Contains(pairs, p.Dir) || !r.wanted(t, p) {
+			continue
+		}
+		for _, peer := range r.peers(t) {
+			t := t
+			t.Peer = peer
+			err := r.onPair(ctx, t, p)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				r.tally.Fail(Failure{t.String(), p.Path, "", err.Error()})
+			}
+		}
+	}
+}
+
+func (r *runner) onPair(ctx context.Context, t Target, p Package) error {
+	l, err := r.boot(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if err := r.onHost(ctx, t, l.Hosts[0], p); err != nil {
+		return fmt.Errorf("%w\n%s", err, consoleTail(l.Hosts[0]))
+	}
+	return nil
+}
+
+// boot starts a host, or two, and puts our programs where they belong.
 func (r *runner) boot(ctx context.Context, t Target) (*lab.Lab, error) {
 	image, err := r.Cache.Image(ctx, t.Release, r.log)
 	if err != nil {
 		return nil, err
 	}
-	l, err := lab.Up(ctx, r.Cache, image, lab.Options{
-		MemMiB: hostMemMiB, Stores: []string{t.Store}, Payload: r.payload, Progress: r.log,
-	})
+	o := lab.Options{MemMiB: hostMemMiB, Stores: []string{t.Store}, Payload: r.payload, Progress: r.log}
+	if t.Peer.Xen != "" {
+		peer, err := r.Cache.Image(ctx, t.Peer, r.log)
+		if err != nil {
+			return nil, err
+		}
+		o.Hosts, o.MemMiB, o.Images = 2, pairMemMiB, []*lab.Image{image, peer}
+	}
+	l, err := lab.Up(ctx, r.Cache, image, o)
 	if err != nil {
 		return nil, err
 	}
 	const set = "mkdir -p /opt/goxl && cd /mnt/payload && cp -a bin examples src mini /opt/goxl/"
-	if _, err := l.Hosts[0].Output(ctx, set); err != nil {
-		return nil, errors.Join(fmt.Errorf("install our programs on %s: %w", t, err), l.Close())
+	for _, h := range l.Hosts {
+		if _, err := h.Output(ctx, set); err != nil {
+			return nil, errors.Join(fmt.Errorf("install our programs on host %d of %s: %w", h.Number, t, err), l.Close())
+		}
 	}
 	return l, nil
 }
@@ -146,9 +188,17 @@ func (r *runner) command(t Target, p Package, pattern string) string {
 		"XEN_TEST=require GOXL_BIN=/opt/goxl/bin GOXL_EXAMPLES=/opt/goxl/examples GOXL_GUEST=/opt/guest",
 		mini.Env + "=" + mini.Path,
 		"GOXL_MATRIX=" + matrix, "GOXL_XEN=" + t.Release.Xen, "GOXL_XENSTORED=" + t.Store, "GENUINE_XL=/usr/lib/xen-" + t.Release.Xen + "/bin/xl",
-		"exec /mnt/payload/tests/" + p.binary(), "-test.run='" + pattern + "'", "-test.v=test2json",
+		t.beside(), "exec /mnt/payload/tests/" + p.binary(), "-test.run='" + pattern + "'", "-test.v=test2json",
 		fmt.Sprintf("-test.timeout=%s", r.Limit),
 	}, " ")
+}
+
+// beside is what tells a test of the second host.
+func (t Target) beside() string {
+	if t.Peer.Xen == "" {
+		return ""
+	}
+	return "GOXL_PEER=10.77.0.2 GOXL_PEER_XEN=" + t.Peer.Xen
 }
 
 // explain shows what Xen had to say after a failure.

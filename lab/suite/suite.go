@@ -36,9 +36,16 @@ type Target struct {
 	Release lab.Release
 	Store   string // xenstore daemon
 	Part    Part
+	// Peer is the release of a second host beside this one; the zero value: none.
+	Peer lab.Release
 }
 
-func (t Target) String() string { return "Xen " + t.Release.Xen + " with " + t.Store }
+func (t Target) String() string {
+	if t.Peer.Xen != "" {
+		return "Xen " + t.Release.Xen + " beside " + t.Peer.Xen
+	}
+	return "Xen " + t.Release.Xen + " with " + t.Store
+}
 
 // Part is which packages a target has, where two hosts share the work.
 type Part int
@@ -57,8 +64,8 @@ const livesDir = "lab/interop"
 // release that everything is tried on has two hosts.
 func Targets() []Target {
 	return []Target{
-		{lab.Xen417, "oxenstored", Lives}, {lab.Xen417, "oxenstored", Rest},
-		{lab.Xen414, "xenstored", Whole}, {lab.Xen420, "oxenstored", Whole},
+		{Release: lab.Xen417, Store: "oxenstored", Part: Lives}, {Release: lab.Xen417, Store: "oxenstored", Part: Rest},
+		{Release: lab.Xen414, Store: "xenstored", Part: Whole}, {Release: lab.Xen420, Store: "oxenstored", Part: Whole},
 	}
 }
 
@@ -226,6 +233,7 @@ func (r *runner) makePayload(ctx context.Context, dir string) error {
 // hostMemMiB is what a test host gets; the emulator needs some beside it.
 const (
 	hostMemMiB     = 4096
+	pairMemMiB     = 2048 // each of two
 	emulatorMemMiB = 1024
 )
 

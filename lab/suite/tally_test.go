@@ -123,7 +123,7 @@ func TestRedeem(t *testing.T) {
 }
 
 func TestWanted(t *testing.T) {
-	on414, on417, on420 := Target{lab.Xen414, "xenstored", Whole}, Target{lab.Xen417, "oxenstored", Whole}, Target{lab.Xen420, "oxenstored", Whole}
+	on414, on417, on420 := Target{Release: lab.Xen414, Store: "xenstored"}, Target{Release: lab.Xen417, Store: "oxenstored"}, Target{Release: lab.Xen420, Store: "oxenstored"}
 	all := &runner{Options: Options{Packages: []string{allPackages}}}
 	for _, tt := range []struct {
 		dir  string
