@@ -101,7 +101,7 @@ func (s side) listen(t *testing.T, name, say, pattern string, lines int) string 
 	if say != "" {
 		tell = "echo " + say + " >&3; "
 	}
-	return s.must(t, fmt.Sprintf("id=$(%s domid %s) && tty=$(xenstore-read /local/domain/$id/console/tty) && exec 3<>$tty && { %stimeout 200 grep -a -m%d -E '%s' <&3; }",
+	return s.must(t, fmt.Sprintf("id=$(%s domid %s) && tty=$(xenstore-read /local/domain/$id/console/tty) && exec 3<>$tty && { %stimeout --foreground 200 grep -a -m%d -E '%s' <&3; }",
 		s.tool(false), name, tell, lines, pattern))
 }
 
