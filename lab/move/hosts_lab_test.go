@@ -51,7 +51,9 @@ func (s side) command(ctx context.Context, script string) *exec.Cmd {
 	if s.ssh == "" {
 		return exec.CommandContext(ctx, "sh", "-c", script)
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", s.ssh+" sh -s")
+	// One connection for all scripts: to make one takes seconds here.
+	const shared = " -o ControlMaster=auto -o ControlPersist=120 -o ControlPath=/run/goxl-move.%C "
+	cmd := exec.CommandContext(ctx, "sh", "-c", strings.Replace(s.ssh, " ", shared, 1)+" sh -s")
 	cmd.Stdin = strings.NewReader(script)
 	return cmd
 }
