@@ -2,7 +2,6 @@ package move
 
 import (
 	"bufio"
-	"io"
 	"os/exec"
 	"strings"
 	"testing"
@@ -83,6 +82,9 @@ func (f fault) judge(t *testing.T, name, way string, here, there side) {
 		}
 		f.resolve(t, name, way, here, there)
 	}
+	if out := there.must(t, there.tool(false)+" gc"); strings.Contains(out, name) {
+		t.Logf("what the receiver left is removed by xl gc:\n%s", out) // it was killed, and could not
+	}
 	await(t, "the other copy to go", func() bool { return len(here.domains(t, name))+len(there.domains(t, name)) == 1 })
 	a, b := here.domains(t, name), there.domains(t, name)
 	t.Logf("here %v, there %v", a, b)
@@ -135,7 +137,7 @@ func watch(t *testing.T, cmd *exec.Cmd, text string, fn func()) string {
 			done = true
 			fn()
 		}
-		if err == io.EOF || err != nil {
+		if err != nil {
 			break
 		}
 	}
