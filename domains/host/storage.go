@@ -33,7 +33,7 @@ func (h *Host) Storage(path string) (*Storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Storage{Block: fi.Mode()&os.ModeDevice != 0}
+	s := &Storage{Block: fi.Mode()&(os.ModeDevice|os.ModeCharDevice) == os.ModeDevice}
 	if !s.Block && !fi.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: neither a file nor a block device", path)
 	}

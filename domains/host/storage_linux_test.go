@@ -49,8 +49,10 @@ func TestStorage(t *testing.T) {
 	if _, err := h.Storage(filepath.Join(dir, "none")); !os.IsNotExist(err) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := h.Storage(dir); err == nil {
-		t.Error("a directory is a disk")
+	for _, path := range []string{dir, "/dev/null"} {
+		if _, err := h.Storage(path); err == nil {
+			t.Errorf("%s is a disk", path)
+		}
 	}
 	if id := h.BootID(); len(id) != 36 || id != h.BootID() {
 		t.Errorf("boot id %q", id)
