@@ -15,8 +15,12 @@ func pauseText(size abi.KiB, known migrate.Pace) string {
 	if known.KiBPerSecond <= 0 {
 		pace, why = migrate.AssumedPace, "assumed"
 	}
-	return fmt.Sprintf("The guest will pause for about %s: %d MiB at %.0f MiB/s, %s.",
-		about(pace.Predict(size)), size>>10, pace.KiBPerSecond/1024, why)
+	rate, digits := pace.KiBPerSecond/1024, 0
+	if rate < 10 {
+		digits = 1
+	}
+	return fmt.Sprintf("The guest will pause for about %s: %d MiB at %.*f MiB/s, %s.",
+		about(pace.Predict(size)), size>>10, digits, rate, why)
 }
 
 // about is a time that nobody knows better than that.

@@ -54,7 +54,7 @@ func TestPauseText(t *testing.T) {
 		"The guest will pause for about 9 s: 512 MiB at 64 MiB/s, as the last time.":      {KiBPerSecond: 64 << 10, Fixed: time.Second},
 		"The guest will pause for about 6 s: 512 MiB at 110 MiB/s, assumed.":              {},
 		"The guest will pause for about 700 ms: 512 MiB at 1024 MiB/s, as the last time.": {KiBPerSecond: 1 << 20, Fixed: 200 * time.Millisecond},
-		"The guest will pause for about 9 min: 512 MiB at 1 MiB/s, as the last time.":     {KiBPerSecond: 1 << 10, Fixed: time.Second},
+		"The guest will pause for about 9 min: 512 MiB at 1.0 MiB/s, as the last time.":   {KiBPerSecond: 1 << 10, Fixed: time.Second},
 	} {
 		if got := pauseText(512<<10, p); got != want {
 			t.Errorf("%s", got)

@@ -12,27 +12,37 @@ import (
 type fault struct {
 	name, at string
 	quick    bool
-	does     func(t *testing.T, here, there side)
-	window   bool // it may leave the guest suspended here, until it is resolved
-	onlyIn   bool // not in the cover
+	does     func(t *testing.T, here side) // nil: the receiver kills itself
+	window   bool                          // it may leave the guest suspended here, until it is resolved
+	onlyIn   bool                          // not in the cover
 }
 
-func killReceiver(t *testing.T, _, there side) {
-	there.try(t, "kill -9 $(cat /run/receiver.pid)")
-}
+// receiver is what receives there: an xl that is killed as soon as it says what is in
+// /run/receiver.at. To kill it from here would take longer than it needs to end.
+const receiver = `
+at=$(cat /run/receiver.at)
+rm -f /run/receiver.err
+mkfifo /run/receiver.err
+me=$$
+while read -r line; do
+	echo "$line" >&2
+	case $line in *"$at"*) kill -9 $me ;; esac
+done < /run/receiver.err &
+exec /opt/goxl/bin/xl "$@" 2> /run/receiver.err
+`
 
 // cutNetwork takes the segment away for longer than ssh waits.
-func cutNetwork(t *testing.T, here, _ side) {
+func cutNetwork(t *testing.T, here side) {
 	here.must(t, "ip link set eth1 down")
 	time.AfterFunc(25*time.Second, func() { exec.Command("ip", "link", "set", "eth1", "up").Run() })
 }
 
 func faults() (list []fault) {
 	for _, f := range []fault{
-		{name: "receiver killed while memory comes", at: "Loading new save file", does: killReceiver},
-		{name: "receiver killed while memory comes, quick", at: "Loading new save file", quick: true, does: killReceiver, onlyIn: true},
-		{name: "receiver killed when it has all", at: "requesting permission", does: killReceiver, window: true, onlyIn: true},
-		{name: "receiver killed when it has permission", at: "Got permission", quick: true, does: killReceiver, window: true},
+		{name: "receiver killed while memory comes", at: "Loading new save file"},
+		{name: "receiver killed while memory comes, quick", at: "Loading new save file", quick: true, onlyIn: true},
+		{name: "receiver killed when it has all", at: "requesting permission", window: true, onlyIn: true},
+		{name: "receiver killed when it has permission", at: "Got permission", quick: true, window: true},
 		{name: "network cut while memory comes", at: "Loading new save file", quick: true, does: cutNetwork},
 		{name: "network cut when the receiver has all", at: "requesting permission", does: cutNetwork, window: true},
 	} {
@@ -48,19 +58,24 @@ func faults() (list []fault) {
 // it none or one does, and after "xl migrate --resolve" exactly one.
 func TestLabFaults(t *testing.T) {
 	here, there := hosts(t)
-	there.must(t, `printf 'echo $$ > /run/receiver.pid\nexec /opt/goxl/bin/xl "$@"\n' > /run/receiver`)
+	there.must(t, "cat > /run/receiver <<'END'"+receiver+"END\n")
 	for _, f := range faults() {
 		t.Run(f.name, func(t *testing.T) {
 			const name = "victim"
 			t.Cleanup(func() { clear(t, name, here, there) })
 			create(t, here, name, "pvh")
+			at, does := "(nothing)", f.does
+			if does == nil {
+				at, does = f.at, func(*testing.T, side) {}
+			}
+			there.must(t, "echo '"+at+"' > /run/receiver.at")
 			option := ""
 			if f.quick {
 				option = "--quick "
 			}
 			way := " '" + there.ssh + " sh /run/receiver migrate-receive'"
 			cmd := exec.Command("sh", "-c", here.tool(false)+" migrate -s '' "+option+name+way)
-			said := watch(t, cmd, f.at, func() { f.does(t, here, there) })
+			said := watch(t, cmd, f.at, func() { does(t, here) })
 			t.Logf("the sender ended with %v, and said:\n%s", cmd.ProcessState, said)
 			if !strings.Contains(said, f.at) {
 				t.Fatalf("it never said %q", f.at)
