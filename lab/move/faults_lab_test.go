@@ -1,48 +1,47 @@
 package move
 
 import (
-	"bufio"
+	"context"
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 )
 
-// fault is what goes wrong, and when: as soon as the sender says something.
+// fault is what goes wrong, and when: as soon as the receiver says something.
 type fault struct {
 	name, at string
 	quick    bool
-	does     func(t *testing.T, here side) // nil: the receiver kills itself
-	window   bool                          // it may leave the guest suspended here, until it is resolved
-	onlyIn   bool                          // not in the cover
+	does     string // shell commands there; $me is the receiver
+	window   bool   // it may leave the guest suspended here, until it is resolved
+	onlyIn   bool   // not in the cover
 }
 
-// receiver is what receives there: an xl that is killed as soon as it says what is in
-// /run/receiver.at. To kill it from here would take longer than it needs to end.
+const (
+	killReceiver = "kill -9 $me"
+	// cutNetwork takes the segment away for longer than ssh waits.
+	cutNetwork = "ip link set eth1 down; (sleep 25; ip link set eth1 up) < /dev/null > /dev/null 2>&1 &"
+)
+
+// receiver is what receives there: an xl to which something happens as soon as it says
+// what is in /run/receiver.at. From here it would be too late.
 const receiver = `
 at=$(cat /run/receiver.at)
 rm -f /run/receiver.err
 mkfifo /run/receiver.err
 me=$$
 while read -r line; do
+	case $line in *"$at"*) at="(once)"; . /run/receiver.does ;; esac
 	echo "$line" >&2
-	case $line in *"$at"*) kill -9 $me ;; esac
 done < /run/receiver.err &
 exec /opt/goxl/bin/xl "$@" 2> /run/receiver.err
 `
 
-// cutNetwork takes the segment away for longer than ssh waits.
-func cutNetwork(t *testing.T, here side) {
-	here.must(t, "ip link set eth1 down")
-	time.AfterFunc(25*time.Second, func() { exec.Command("ip", "link", "set", "eth1", "up").Run() })
-}
-
 func faults() (list []fault) {
 	for _, f := range []fault{
-		{name: "receiver killed while memory comes", at: "Loading new save file"},
-		{name: "receiver killed while memory comes, quick", at: "Loading new save file", quick: true, onlyIn: true},
-		{name: "receiver killed when it has all", at: "requesting permission", window: true, onlyIn: true},
-		{name: "receiver killed when it has permission", at: "Got permission", quick: true, window: true},
+		{name: "receiver killed while memory comes", at: "Loading new save file", does: killReceiver},
+		{name: "receiver killed while memory comes, quick", at: "Loading new save file", does: killReceiver, quick: true, onlyIn: true},
+		{name: "receiver killed when it has all", at: "requesting permission", does: killReceiver, window: true, onlyIn: true},
+		{name: "receiver killed when it has permission", at: "Got permission", does: killReceiver, quick: true, window: true},
 		{name: "network cut while memory comes", at: "Loading new save file", quick: true, does: cutNetwork},
 		{name: "network cut when the receiver has all", at: "requesting permission", does: cutNetwork, window: true},
 	} {
@@ -64,22 +63,16 @@ func TestLabFaults(t *testing.T) {
 			const name = "victim"
 			t.Cleanup(func() { clear(t, name, here, there) })
 			create(t, here, name, "pvh")
-			at, does := "(nothing)", f.does
-			if does == nil {
-				at, does = f.at, func(*testing.T, side) {}
-			}
-			there.must(t, "echo '"+at+"' > /run/receiver.at")
+			there.must(t, "echo '"+f.at+"' > /run/receiver.at; cat > /run/receiver.does <<'END'\n"+f.does+"\nEND\n")
 			option := ""
 			if f.quick {
 				option = "--quick "
 			}
 			way := " '" + there.ssh + " sh /run/receiver migrate-receive'"
-			cmd := exec.Command("sh", "-c", here.tool(false)+" migrate -s '' "+option+name+way)
-			said := watch(t, cmd, f.at, func() { does(t, here) })
-			t.Logf("the sender ended with %v, and said:\n%s", cmd.ProcessState, said)
-			if !strings.Contains(said, f.at) {
-				t.Fatalf("it never said %q", f.at)
-			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			said, err := exec.CommandContext(ctx, "sh", "-c", here.tool(false)+" migrate -s '' "+option+name+way).CombinedOutput()
+			t.Logf("the sender ended with %v, and said:\n%s", err, said)
 			await(t, "the network", func() bool { _, err := there.try(t, "true"); return err == nil })
 			f.judge(t, name, way, here, there)
 		})
@@ -129,33 +122,4 @@ func (f fault) resolve(t *testing.T, name, way string, here, there side) {
 	}
 	clear(t, name, there)
 	t.Log(here.must(t, ask))
-}
-
-// watch runs a command and calls fn when it says something on stderr.
-func watch(t *testing.T, cmd *exec.Cmd, text string, fn func()) string {
-	t.Helper()
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-	defer late.Stop()
-	var all strings.Builder
-	in := bufio.NewReader(stderr)
-	for done := false; ; {
-		line, err := in.ReadString('\n')
-		all.WriteString(line)
-		if !done && strings.Contains(line, text) {
-			done = true
-			fn()
-		}
-		if err != nil {
-			break
-		}
-	}
-	cmd.Wait()
-	return all.String()
 }
