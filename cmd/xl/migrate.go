@@ -135,6 +135,9 @@ func (a *app) send(ctx context.Context, w way, d domains.Domain, o *migrating, s
 	if o.timeline {
 		a.out.WriteString(moveTimelineText(send.Timeline))
 	}
+	if outcome == migrate.Undefined {
+		err = fmt.Errorf("%w (once the other side can be asked, xl migrate --resolve with the domain's name and the same arguments ends this)", err)
+	}
 	return a.migrated(outcome, err)
 }
 
