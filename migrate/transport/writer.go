@@ -26,6 +26,7 @@ type Writer struct {
 	last    int    // where in it the last piece begins; -1: there is none
 	pending uint64 // bytes for which these stand
 	packed  []byte // room for a block as it travels
+	skip    int    // blocks that are not worth a try
 
 	window window
 	seed   maphash.Seed
@@ -166,15 +167,23 @@ func (w *Writer) room() []byte {
 	return w.packed[:begin+headerSize]
 }
 
+// skipBlocks is how many blocks go as they are after one that zstd made little of:
+// memory that is random is so in many places at once.
+const skipBlocks = 8
+
 // flush writes the block.
 func (w *Writer) flush() error {
+	if w.skip > 0 {
+		w.skip--
+		return w.write(blockRaw, append(w.room(), w.block...))
+	}
 	packed := w.zstd.EncodeAll(w.block, w.room())
 	if cap(packed) > cap(w.packed) {
 		w.packed = packed // it had to grow
 	}
-	kind := blockZstd
-	if begin := len(w.room()); len(packed)-begin >= len(w.block)-len(w.block)/32 {
-		kind, packed = blockRaw, append(packed[:begin], w.block...)
+	kind, begin := blockZstd, len(w.room())
+	if len(packed)-begin > len(w.block)-len(w.block)/8 {
+		kind, packed, w.skip = blockRaw, append(packed[:begin], w.block...), skipBlocks
 	}
 	return w.write(kind, packed)
 }
