@@ -67,10 +67,8 @@ func (b *block) add(ctx context.Context) (handled bool, err error) {
 }
 
 func (b *block) addFile(ctx context.Context, path string, fi os.FileInfo) error {
-	// A device that was given up meanwhile must not leave a loop device.
-	state, err := b.set.Store.Read(ctx, b.dev.BackendPath()+"/state")
-	if err != nil || parseState(state) != InitWait {
-		return fmt.Errorf("%s was closed or removed while its file was attached (state %q)", b.dev, state)
+	if err := b.awaited(ctx, b.set.Store); err != nil {
+		return err
 	}
 	if b.write() && fi.Mode()&0o222 == 0 {
 		return fmt.Errorf("disk target %s is a read-only file, so a guest cannot have it writable: %w", path, ErrTarget)
@@ -111,17 +109,39 @@ func (b *block) addFile(ctx context.Context, path string, fi os.FileInfo) error 
 	return loop.Keep()
 }
 
-// publish tells the backend which device to serve.
-func (b *block) publish(ctx context.Context, path string, num host.DevNumber, loop string) error {
-	var w xenstore.Batch
-	back := b.dev.BackendPath()
-	if loop != "" {
-		w.Write(back+"/node", loop)
+// awaited fails when the backend does not wait for its device any more: it was given
+// up meanwhile, and must not leave a loop device.
+func (b *block) awaited(ctx context.Context, from interface {
+	Read(ctx context.Context, path string) (string, error)
+}) error {
+	state, err := from.Read(ctx, b.dev.BackendPath()+"/state")
+	if err != nil && !errors.Is(err, xenstore.ErrNotFound) {
+		return err
 	}
-	w.Write(back+"/physical-device", num.String())
-	w.Write(back+"/physical-device-path", path)
-	w.Write(back+"/hotplug-status", "connected")
-	return b.set.Store.Send(ctx, &w)
+	if parseState(state) != InitWait {
+		return fmt.Errorf("%s was closed or removed while its disk was attached (state %q)", b.dev, state)
+	}
+	return nil
+}
+
+// publish tells the backend which device to serve, if it still waits for one. Whoever
+// removes the disk asks the backend to close before he looks for the loop device: one
+// of both sees the other.
+func (b *block) publish(ctx context.Context, path string, num host.DevNumber, loop string) error {
+	back := b.dev.BackendPath()
+	return b.set.Store.Update(ctx, func(tx *xenstore.Tx) error {
+		if err := b.awaited(ctx, tx); err != nil {
+			return err
+		}
+		var w xenstore.Batch
+		if loop != "" {
+			w.Write(back+"/node", loop)
+		}
+		w.Write(back+"/physical-device", num.String())
+		w.Write(back+"/physical-device-path", path)
+		w.Write(back+"/hotplug-status", "connected")
+		return tx.Send(ctx, &w)
+	})
 }
 
 const loopPath = `^/dev/loop[0-9]{1,7}$`
