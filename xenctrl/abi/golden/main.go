@@ -7,7 +7,9 @@
 // The headers are a folder of Xen's source (xen/include/public) or of Debian's
 // libxen-dev (usr/include/xen). Only the bytes are kept, never a header. With
 // -check the file is compared instead of written: exit status 1 and the first
-// difference when the bytes differ, whatever the tag and hash say.
+// difference when the bytes differ, whatever the tag and hash say. Another package
+// with layouts of its own brings its own program with -program, as
+// netback/netif/testdata/dump.c.
 package main
 
 import (
@@ -33,24 +35,25 @@ func main() {
 	release := flag.String("release", "", "release of the headers, as 4.17")
 	tag := flag.String("tag", "", "where the headers are from: branch and commit, or package version")
 	out := flag.String("o", "", "`file` to write")
+	program := flag.String("program", "", "C `file` to compile instead of abi's own")
 	check := flag.Bool("check", false, "compare the file instead of writing it")
 	flag.Parse()
 	if *headers == "" || *release == "" || *tag == "" || *out == "" {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*headers, *release, *tag, *out, *check); err != nil {
+	if err := run(*headers, *release, *tag, *out, *program, *check); err != nil {
 		fmt.Fprintln(os.Stderr, "golden:", err)
 		os.Exit(1)
 	}
 }
 
-func run(headers, release, tag, out string, check bool) error {
+func run(headers, release, tag, out, program string, check bool) error {
 	_, minor, _ := strings.Cut(release, ".")
 	if _, err := strconv.Atoi(minor); err != nil {
 		return fmt.Errorf("release %q is not of the form 4.17", release)
 	}
-	body, err := dump(headers, minor)
+	body, err := dump(headers, minor, program)
 	if err != nil {
 		return fmt.Errorf("Xen %s: %w", release, err)
 	}
@@ -65,8 +68,9 @@ func run(headers, release, tag, out string, check bool) error {
 	return os.WriteFile(out, append([]byte(head), body...), 0o644)
 }
 
-// dump compiles the program against the headers and returns what it prints.
-func dump(headers, minor string) ([]byte, error) {
+// dump compiles the program ("" is abi's own) against the headers and returns what
+// it prints.
+func dump(headers, minor, program string) ([]byte, error) {
 	abs, err := filepath.Abs(headers)
 	if err != nil {
 		return nil, err
@@ -84,8 +88,10 @@ func dump(headers, minor string) ([]byte, error) {
 		return nil, err
 	}
 	bin := filepath.Join(dir, "dump")
-	cc := exec.Command("gcc", "-std=gnu11", "-w", "-DXEN_MINOR="+minor, "-I", dir, "-o", bin,
-		filepath.Join(dir, "template", "dump.c"))
+	if program == "" {
+		program = filepath.Join(dir, "template", "dump.c")
+	}
+	cc := exec.Command("gcc", "-std=gnu11", "-w", "-DXEN_MINOR="+minor, "-I", dir, "-o", bin, program)
 	if text, err := cc.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("compile: %w\n%s", err, text)
 	}
