@@ -26,18 +26,17 @@ func TestLabGC(t *testing.T) {
 	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := dom0.Toolstacks(t)
-	beside := newGuest(t, "gc-beside", "pvh")
+	beside := newBareGuest(t, "gc-beside", "pvh")
 	t.Cleanup(func() { beside.clear(t, genuine) })
 	genuine.Must(t, "create", "-p", beside.cfg)
 	row := func() string { return genuine.Must(t, "list", "-v", beside.name) }
 	untouched := row()
 	for _, kind := range []string{"pvh", "pv"} {
 		t.Run(kind, func(t *testing.T) {
-			g := newGuest(t, "gc-"+kind, kind)
+			g := newBareGuest(t, "gc-"+kind, kind)
 			t.Cleanup(func() { g.clear(t, genuine) })
 			same := dom0.Leftovers(t)
-			took := g.createOnce(t, ours) // the first unpacks the kernel
-			took = min(took, g.createOnce(t, ours))
+			took := min(g.createOnce(t, ours), g.createOnce(t, ours))
 			same()
 			for i, n := 0, kills(); i < n; i++ {
 				after := took * time.Duration(2*i+1) / time.Duration(2*n)

@@ -27,8 +27,27 @@ type guest struct {
 }
 
 // newGuest writes the configuration and the disk images of a guest that boots
-// the lab's kernel. Nothing runs yet.
+// the lab's Debian kernel. Nothing runs yet.
 func newGuest(t *testing.T, name, kind string) *guest {
+	t.Helper()
+	from := dom0.Getenv(t, "GOXL_GUEST")
+	boots := fmt.Sprintf("kernel = %q\nramdisk = %q\nextra = \"console=hvc0\"\nmemory = 192\nvcpus = 1\nmaxvcpus = 2\n", from+"/vmlinuz", from+"/initrd.img")
+	if kind == "pv" { // a PVH guest of more memory than target would mean populate on demand
+		boots += "maxmem = 256\n"
+	}
+	return withDevices(t, name, kind, boots)
+}
+
+// newBareGuest is newGuest for a test that does not need the guest to do anything:
+// it has the same devices and the mini kernel, which leaves them alone and needs no
+// unpacking.
+func newBareGuest(t *testing.T, name, kind string) *guest {
+	t.Helper()
+	return withDevices(t, name, kind, fmt.Sprintf("kernel = %q\nmemory = 16\nvcpus = 1\n", dom0.Getenv(t, "GOXL_MINI")))
+}
+
+// withDevices gives a guest that is to boot as told a disk and a vif.
+func withDevices(t *testing.T, name, kind, boots string) *guest {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "interop-") // not t.TempDir: it takes over commas, which mean something in disk=
 	if err != nil {
@@ -45,12 +64,7 @@ func newGuest(t *testing.T, name, kind string) *guest {
 			t.Fatal(err)
 		}
 	}
-	from := dom0.Getenv(t, "GOXL_GUEST")
-	text := fmt.Sprintf("name = %q\ntype = %q\nkernel = %q\nramdisk = %q\nextra = \"console=hvc0\"\nmemory = 192\nmaxmem = 256\nvcpus = 1\nmaxvcpus = 2\n"+
-		"disk = [ \"%s,raw,xvda,rw\" ]\nvif = [ \"bridge=xenbr0\" ]\n", name, kind, from+"/vmlinuz", from+"/initrd.img", g.disk)
-	if kind == "pvh" { // more memory than target would mean populate on demand
-		text = strings.Replace(text, "maxmem = 256\n", "", 1)
-	}
+	text := fmt.Sprintf("name = %q\ntype = %q\n%sdisk = [ \"%s,raw,xvda,rw\" ]\nvif = [ \"bridge=xenbr0\" ]\n", name, kind, boots, g.disk)
 	if err := os.WriteFile(g.cfg, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -249,7 +249,7 @@ func TestLabDestroy(t *testing.T) {
 		for _, pair := range [][2]dom0.Tool{{ours, genuine}, {genuine, ours}} {
 			t.Run(kind+"/made by "+pair[0].Name+" and destroyed by "+pair[1].Name, func(t *testing.T) {
 				defer dom0.Leftovers(t)()
-				g := newGuest(t, "iop-"+kind+"-d", kind)
+				g := newBareGuest(t, "iop-"+kind+"-d", kind)
 				t.Cleanup(func() { g.clear(t, genuine) })
 				pair[0].Must(t, "create", "-p", g.cfg)
 				pair[1].Must(t, "unpause", g.name)
