@@ -128,6 +128,9 @@ func (m *Manager) Devices() *device.Set { return m.devices }
 // Host returns the machine that we run on.
 func (m *Manager) Host() *host.Host { return m.host }
 
+// Conf returns xl.conf as the Manager knows it. It is not to be changed.
+func (m *Manager) Conf() *config.Conf { return m.conf }
+
 // Paths returns the places that the Manager uses.
 func (m *Manager) Paths() Paths { return m.paths }
 

@@ -136,6 +136,8 @@ func (a *app) ownCommand(name string) *cli.Command {
 	switch name {
 	case gcVerb:
 		return gcCommand(a)
+	case doctorVerb:
+		return doctorCommand(a)
 	case superviseVerb:
 		return superviseCommand(a)
 	case "resume":

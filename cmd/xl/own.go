@@ -50,6 +50,9 @@ var ownVerbs = []ownVerb{
 	{name: gcVerb,
 		desc:  "Remove what a killed \"xl create\" of goxl has left",
 		usage: "[--dry-run]"},
+	{name: doctorVerb,
+		desc:  "Look over the host: what is missing, what was left behind, what waits for a decision",
+		usage: "[--json]"},
 }
 
 // ownHelp is the block at the end of "xl help".

@@ -3,7 +3,6 @@ package supervise
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,7 +105,7 @@ func (r records) load(known func(abi.UUID) bool) ([]*Record, error) {
 		if !ok || strings.HasPrefix(name, ".") {
 			continue
 		}
-		u, err := uuidOf(name)
+		u, err := abi.ParseUUID(name)
 		if err == nil && known(u) {
 			continue
 		}
@@ -124,15 +123,6 @@ func (r records) load(known func(abi.UUID) bool) ([]*Record, error) {
 		list = append(list, rec)
 	}
 	return list, errors.Join(errs...)
-}
-
-// uuidOf reads the name of a record's file.
-func uuidOf(name string) (u abi.UUID, err error) {
-	raw, err := hex.DecodeString(strings.ReplaceAll(name, "-", ""))
-	if copy(u[:], raw); err != nil || u.String() != name {
-		return u, fmt.Errorf("%q is no uuid", name)
-	}
-	return u, nil
 }
 
 func (r records) read(u abi.UUID) (*Record, error) {

@@ -14,7 +14,7 @@ import (
 // that the next one makes up for the loss. It costs the reading of one directory
 // while there is nothing to do. As with Register, start need not wait.
 func Wake(ctx context.Context, dir string, start func() error) error {
-	orphaned, err := orphans(dir)
+	orphaned, err := Orphans(dir)
 	if err != nil || orphaned == 0 {
 		return err
 	}
@@ -23,7 +23,7 @@ func Wake(ctx context.Context, dir string, start func() error) error {
 		return err
 	}
 	defer door.Unlock()
-	if orphaned, err = orphans(dir); err != nil || orphaned == 0 {
+	if orphaned, err = Orphans(dir); err != nil || orphaned == 0 {
 		return err // another command was faster
 	}
 	if err := start(); err != nil {
@@ -32,8 +32,8 @@ func Wake(ctx context.Context, dir string, start func() error) error {
 	return nil
 }
 
-// orphans counts the guests on record if no supervisor runs.
-func orphans(dir string) (int, error) {
+// Orphans counts the guests on record in dir if no supervisor runs; else it is 0.
+func Orphans(dir string) (int, error) {
 	files, err := filepath.Glob(filepath.Join(recordsIn(nil, dir).dir, "*.json"))
 	if err != nil || len(files) == 0 {
 		return 0, err

@@ -1,6 +1,10 @@
 package abi
 
-import "fmt"
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
 
 // DomID names a domain. Guests have 1 to 0x7FEF; the values above are special.
 // Source: xen/include/public/xen.h, DOMID_*.
@@ -61,6 +65,15 @@ type UUID [16]byte
 // String returns u in the hyphenated lower-case form that xenstore paths use.
 func (u UUID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
+
+// ParseUUID reads what [UUID.String] writes, and no other form.
+func ParseUUID(s string) (u UUID, err error) {
+	raw, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	if copy(u[:], raw); err != nil || u.String() != s {
+		return UUID{}, fmt.Errorf("%q is no uuid", s)
+	}
+	return u, nil
 }
 
 // IsZero reports whether u is the nil UUID.
