@@ -1,0 +1,40 @@
+package disk
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Format is how the bytes of a disk lie in the host's file. The words are those of
+// xl's disk configurations.
+type Format string
+
+// The formats that Open knows.
+const (
+	Raw Format = "raw" // a file or block device, byte for byte
+)
+
+// formats are all of them, for messages.
+var formats = []Format{Raw}
+
+// ParseFormat is the format of that name.
+func ParseFormat(s string) (Format, error) {
+	if f := Format(s); slices.Contains(formats, f) {
+		return f, nil
+	}
+	return "", fmt.Errorf("disk format %q: not one of %v", s, formats)
+}
+
+// Options say how to open a disk.
+type Options struct {
+	// Format must be given: see the package comment for why it is never guessed.
+	Format Format
+	// ReadOnly opens for reading; writes return ErrReadOnly.
+	ReadOnly bool
+	// Direct passes by the host's page cache (O_DIRECT) where the file system can;
+	// Info.Direct tells whether it is so.
+	Direct bool
+	// NoLock leaves out the lock that keeps a second writer, QEMU's tools included,
+	// from the same file. Block devices are never locked.
+	NoLock bool
+}
