@@ -123,8 +123,10 @@ func (c *Conn) Wait(ctx context.Context) (Port, error) {
 	if err := c.f.SetReadDeadline(time.Time{}); err != nil {
 		return 0, opError("wait", err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.f.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	if ctx.Done() != nil { // else no allocation per event
+		stop := context.AfterFunc(ctx, func() { _ = c.f.SetReadDeadline(time.Unix(1, 0)) })
+		defer stop()
+	}
 	n, err := c.f.Read(c.buf[:])
 	switch {
 	case err == nil && n >= 4:

@@ -10,12 +10,6 @@ import (
 	"goxl/xenctrl/abi"
 )
 
-// Busy pages come back after a moment; a copy waits for them this long.
-const (
-	busyTries = 1000
-	busyPause = 100 * time.Microsecond
-)
-
 // Copy copies each segment, in no particular order. A refused one is a
 // *CopyError; others may have been copied then. It waits for pages that their
 // owner has paged out.

@@ -164,3 +164,31 @@ func TestLabCloseOrder(t *testing.T) {
 		t.Errorf("Map after Close = %v", err)
 	}
 }
+
+// TestLabBatch holds that one bad reference spoils no other copy, and that a batch
+// used again allocates nothing.
+func TestLabBatch(t *testing.T) {
+	c, a := opened(t)
+	s := share(t, a, 2, gnttab.ReadWrite)
+	refs := s.Refs()
+	b, err := c.NewBatch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, back := bytes.Repeat([]byte("batch"), 100), make([]byte, 500)
+	at := func(r gnttab.GrantRef) gnttab.Grant { return gnttab.Grant{Dom: 0, Ref: r} }
+	b.Ops = append(b.Ops,
+		gnttab.Op{Grant: at(refs[1]), Offset: 96, Local: local, ToGrant: true},
+		gnttab.Op{Grant: at(0x7fffff), Local: back})
+	if err := b.Run(); err != nil || b.Ops[0].Status != 0 || b.Ops[1].Status == 0 {
+		t.Fatalf("Run() = %v, %v, %v", err, b.Ops[0].Status, b.Ops[1].Status)
+	}
+	b.Reset()
+	b.Ops = append(b.Ops, gnttab.Op{Grant: at(refs[1]), Offset: 96, Local: back})
+	if err := b.Run(); err != nil || !bytes.Equal(back, local) {
+		t.Fatalf("read back %q, %v", back[:10], err)
+	}
+	if n := testing.AllocsPerRun(100, func() { _ = b.Run() }); n != 0 {
+		t.Errorf("%v allocations a run", n)
+	}
+}

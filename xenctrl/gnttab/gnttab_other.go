@@ -38,6 +38,9 @@ func (c *Conn) Copy(segs []Segment) error {
 	return errors.ErrUnsupported
 }
 
+// NewBatch is unsupported.
+func (c *Conn) NewBatch() (*Batch, error) { return nil, errors.ErrUnsupported }
+
 // Close does nothing.
 func (c *Conn) Close() error { return nil }
 

@@ -17,18 +17,15 @@ import (
 const (
 	devPath = "/dev/xen/gntdev"
 
-	ioctlMap          = 0x00184700
-	ioctlUnmap        = 0x00104701
-	ioctlUnmapNotify  = 0x00104707
-	ioctlCopy         = 0x00104708
-	notifyClearByte   = 1
-	notifySendEvent   = 2
-	maxGrantsPerMap   = 4096
-	mapHeader         = 16 // count, padding, index
-	mapEntry          = 8  // domain, reference
-	copySegmentSize   = 24
-	copySourceIsGrant = 1
-	copyDestIsGrant   = 2
+	ioctlMap         = 0x00184700
+	ioctlUnmap       = 0x00104701
+	ioctlUnmapNotify = 0x00104707
+	ioctlCopy        = 0x00104708
+	notifyClearByte  = 1
+	notifySendEvent  = 2
+	maxGrantsPerMap  = 4096
+	mapHeader        = 16 // count, padding, index
+	mapEntry         = 8  // domain, reference
 )
 
 // Conn maps and copies granted memory. Its methods may be called from several
