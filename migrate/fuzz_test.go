@@ -8,6 +8,7 @@ import (
 
 	"goxl/domains/build"
 	"goxl/domains/config"
+	"goxl/migrate/savefile"
 	"goxl/migrate/stream"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
@@ -23,7 +24,7 @@ func FuzzFill(f *testing.F) {
 		f.Add(i == 2, smallStream(f, s.kind, s.boot))
 	}
 	f.Fuzz(func(t *testing.T, hvm bool, saved []byte) {
-		in := &Incoming{r: stream.NewReader(bytes.NewReader(saved), stream.Options{Outermost: stream.LayerLibxl})}
+		in := &Incoming{r: stream.NewReader(bytes.NewReader(saved), stream.Options{Outermost: stream.LayerLibxl}), plain: new(savefile.Reader)}
 		target, free := newTarget(t, xen, hvm)
 		defer free()
 		_, _, err := in.Fill(t.Context(), target)
@@ -45,7 +46,7 @@ func TestFillSeeds(t *testing.T) {
 	m := xentest.New(t, xentest.Config{})
 	for i, s := range shapes {
 		saved := smallStream(t, s.kind, s.boot)
-		in := &Incoming{r: stream.NewReader(bytes.NewReader(saved), stream.Options{Outermost: stream.LayerLibxl})}
+		in := &Incoming{r: stream.NewReader(bytes.NewReader(saved), stream.Options{Outermost: stream.LayerLibxl}), plain: new(savefile.Reader)}
 		target, free := newTarget(t, m.Handle(), i == 2)
 		if store, console, err := in.Fill(t.Context(), target); err != nil || store == 0 || console == 0 {
 			t.Errorf("%s, %d bytes: rings %#x, %#x, %v", s.name, len(saved), store, console, err)

@@ -9,8 +9,8 @@ import (
 	"goxl/domains"
 	"goxl/domains/build"
 	"goxl/domains/config"
+	"goxl/migrate/savefile"
 	"goxl/migrate/stream"
-	"goxl/migrate/transport"
 	"goxl/xenctrl/abi"
 )
 
@@ -27,18 +27,19 @@ type Incoming struct {
 	// Differing counts the pages of a VERIFY that are not as they were sent before.
 	Differing int
 
-	r      *stream.Reader
-	packed *transport.Reader // beneath r; nil: nothing is
+	r     *stream.Reader
+	plain *savefile.Reader // beneath r
 }
 
 // Open reads the header and the configuration of a saved guest. The stream is not
-// trusted; an error about it is a *stream.Error. It may be packed.
+// trusted; an error about it is a *stream.Error. It may be compressed, or packed as
+// between two of ours.
 func Open(r io.Reader) (*Incoming, error) {
-	r, packed, err := transport.Detect(r)
+	plain, err := savefile.Open(r)
 	if err != nil {
 		return nil, err
 	}
-	in := &Incoming{r: stream.NewReader(r, stream.Options{Outermost: stream.LayerXL}), packed: packed}
+	in := &Incoming{r: stream.NewReader(plain, stream.Options{Outermost: stream.LayerXL}), plain: plain}
 	rec, err := in.r.Next()
 	if err != nil {
 		return nil, err
@@ -53,6 +54,9 @@ func Open(r io.Reader) (*Incoming, error) {
 	}
 	return in, nil
 }
+
+// Compressed reports whether the file says that it is compressed.
+func (in *Incoming) Compressed() bool { return in.plain.Compressed() }
 
 // Restore makes a domain of in.Spec in which the guest goes on, unless o leaves it
 // paused. It reads exactly to the end of the stream. On an error nothing is left
@@ -94,10 +98,7 @@ func (in *Incoming) Fill(ctx context.Context, t build.Target) (store, console ab
 			in.Progress(in.r.Offset())
 		}
 	}
-	if in.packed != nil {
-		err = in.packed.Finish()
-	}
-	return f.store, f.console, err
+	return f.store, f.console, in.plain.Finish()
 }
 
 // filler fills one domain.

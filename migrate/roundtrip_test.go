@@ -2,10 +2,13 @@ package migrate
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"testing"
 
 	"goxl/domains"
 	"goxl/domains/config"
+	"goxl/migrate/stream"
 	"goxl/xenctrl/abi"
 )
 
@@ -38,6 +41,31 @@ func TestSaveRestore(t *testing.T) {
 	for _, s := range shapes {
 		t.Run(s.name, func(t *testing.T) { saveAndRestore(t, s.kind, s.boot, SaveOptions{}) })
 		t.Run(s.name+", packed", func(t *testing.T) { saveAndRestore(t, s.kind, s.boot, SaveOptions{Packed: true}) })
+	}
+}
+
+// TestSaveFinish has what a caller does in the end fail: the guest runs on.
+func TestSaveFinish(t *testing.T) {
+	full := errors.New("the disk is full")
+	for _, s := range shapes {
+		t.Run(s.name, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.boot(s.kind, s.boot)
+			var saved bytes.Buffer
+			finish := func(context.Context) error {
+				if d, _ := w.xen.Domain(id); !d.Shutdown {
+					t.Error("the guest runs while its file is finished")
+				}
+				if _, err := stream.Verify(bytes.NewReader(saved.Bytes()), stream.Options{Strict: true}); err != nil {
+					t.Errorf("before everything was written: %v", err)
+				}
+				return full
+			}
+			if err := Save(t.Context(), w.m, id, &saved, SaveOptions{Finish: finish}); !errors.Is(err, full) {
+				t.Errorf("Save: %v", err)
+			}
+			w.runs(id)
+		})
 	}
 }
 

@@ -30,6 +30,9 @@ type SaveOptions struct {
 	Progress func(Progress)
 	// Timeline, if not nil, is told where the time went.
 	Timeline *Timeline
+	// Finish, if not nil, is called when everything was written, to bring it to safety.
+	// When it fails, so does the save, and the guest runs on.
+	Finish func(context.Context) error
 }
 
 // Progress is how far a transfer of memory is.
@@ -159,13 +162,18 @@ func (s *sender) run(ctx context.Context) error {
 	return nil
 }
 
-// finish writes the end of what is packed.
-func (s *sender) finish(context.Context) error {
-	if s.packed == nil {
-		return nil
-	}
+// finish writes the end of what is packed and has the caller finish.
+func (s *sender) finish(ctx context.Context) error {
 	defer elapsed(&s.time.State)()
-	return s.packed.Close()
+	if s.packed != nil {
+		if err := s.packed.Close(); err != nil {
+			return err
+		}
+	}
+	if s.opts.Finish != nil {
+		return s.opts.Finish(ctx)
+	}
+	return nil
 }
 
 // count notes how many bytes there were.

@@ -184,7 +184,9 @@ func (a *app) start(ctx context.Context, c *creating, spec *config.Spec) error {
 		o.Paused, o.ConsoleReady = true, console.start
 	}
 	if c.incoming != nil {
-		c.incoming.Progress = a.receiveProgress()
+		if c.incoming.Progress == nil {
+			c.incoming.Progress = a.receiveProgress()
+		}
 		o.Source = c.incoming
 	}
 	id, err := a.host.domains.Create(ctx, spec, o)

@@ -72,12 +72,17 @@ func (c *autoConsole) wait() error {
 	return c.err
 }
 
-// interruptible returns a context that ends with the first interrupt, so that
-// what was begun is taken back. A second one kills us.
+// interruptible returns a context that ends with the first interrupt or with the
+// terminal, so that what was begun is taken back. A second one kills us. Meanwhile a
+// reader of our output that is gone is an error of the write, and nothing else.
 func interruptible(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	signals := make(chan os.Signal, 1)
+	signals, pipes := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+	if !signal.Ignored(unix.SIGHUP) { // nohup has it so
+		signal.Notify(signals, unix.SIGHUP)
+	}
+	signal.Notify(pipes, unix.SIGPIPE)
 	var done sync.WaitGroup
 	done.Go(func() {
 		select {
@@ -90,6 +95,7 @@ func interruptible(ctx context.Context) (context.Context, func()) {
 	return ctx, func() {
 		cancel()
 		signal.Stop(signals)
+		signal.Stop(pipes)
 		done.Wait()
 	}
 }

@@ -18,6 +18,7 @@ var ownOptions = []ownOption{
 // ownCommandOptions are options of genuine commands that the genuine xl lacks.
 var ownCommandOptions = []ownOption{
 	{"create --timeline", "Say on stderr how long each step took"},
+	{"save --compress", "Compress what is written; the genuine xl refuses to restore it, and says why"},
 	{"migrate --quick", "Suspend the domain, move it and resume it, for one that cannot be moved live"},
 	{"migrate --check", "Only tell everything that speaks against moving it, and what could not be checked"},
 	{"migrate --unchecked", "Move it although something speaks against that"},
@@ -39,8 +40,8 @@ type ownVerb struct {
 
 var ownVerbs = []ownVerb{
 	{name: "stream", offline: true,
-		desc:  "Check a saved domain, or tell what is in it, without restoring it",
-		usage: "verify <CheckpointFile>... | inspect <CheckpointFile>"},
+		desc:  "Check a saved domain, tell what is in it, or unpack it, without restoring it",
+		usage: "verify <CheckpointFile>... | inspect <CheckpointFile> | unpack <CheckpointFile> <PlainFile>"},
 	{name: "suspend",
 		desc:  "Suspend a domain where it is; the genuine xl has it since 4.20",
 		usage: "<Domain>"},

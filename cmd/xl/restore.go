@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/urfave/cli/v2"
 
@@ -39,7 +39,7 @@ func restoreCommand(a *app) *cli.Command {
 
 // restore goes on with a guest that was saved to a file.
 func (a *app) restore(ctx context.Context, c *creating, file string) error {
-	f, err := os.Open(file)
+	f, err := openCounted(file)
 	if err != nil {
 		return saidf(err, "Can't open restore file: %s", strerror(err))
 	}
@@ -51,7 +51,9 @@ func (a *app) restore(ctx context.Context, c *creating, file string) error {
 	if err := a.chooseConfig(c, in); err != nil {
 		return err
 	}
-	c.incoming = in
+	line := a.progressTo()
+	defer line.end()
+	c.incoming, in.Progress = in, line.restoring(f)
 	if c.debug {
 		if err := a.showConfig(in.Spec, true); err != nil {
 			return err
@@ -66,7 +68,7 @@ func (a *app) restore(ctx context.Context, c *creating, file string) error {
 }
 
 // openSaved reads the header of a save file and says what the genuine xl says.
-func (a *app) openSaved(file string, f *os.File) (*migrate.Incoming, error) {
+func (a *app) openSaved(file string, f io.Reader) (*migrate.Incoming, error) {
 	in, err := migrate.Open(f)
 	if err != nil {
 		return nil, savedFailure(file, err)
@@ -76,7 +78,7 @@ func (a *app) openSaved(file string, f *os.File) (*migrate.Incoming, error) {
 }
 
 func (a *app) showSaved(file string, in *migrate.Incoming) {
-	fmt.Fprintf(a.env.stderr, "Loading new save file %s (new xl fmt %s)\n", file, headerInfo(&in.Header))
+	fmt.Fprintf(a.env.stderr, "Loading new save file %s (new xl fmt %s)\n", file, headerInfo(&in.Header, in.Compressed()))
 	if in.Spec != nil {
 		fmt.Fprintf(a.env.stderr, " Savefile contains xl domain config in JSON format\n")
 	}

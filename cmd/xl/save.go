@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
-	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/migrate"
+	"goxl/migrate/savefile"
 	"goxl/migrate/stream"
 	"goxl/xenctrl/abi"
 )
@@ -24,13 +20,17 @@ type saving struct {
 	running bool // -c: the guest goes on
 	paused  bool // -p: it goes on, paused
 	keepID  bool // -D
+
+	compress bool // --compress: smaller, and for goxl only
 }
+
+const compressLetter = ownLetter
 
 // saveCommand is "xl save [options] <Domain> <CheckpointFile> [<ConfigFile>]".
 func saveCommand(a *app) *cli.Command {
 	s := &saving{}
 	return a.new("save", body{
-		table: optionTable{letters: "cpD"},
+		table: optionTable{"cpD", []longOption{{"compress", false, compressLetter}}},
 		min:   2,
 		opt: func(letter byte, _ string) error {
 			switch letter {
@@ -40,6 +40,8 @@ func saveCommand(a *app) *cli.Command {
 				s.paused = true
 			case 'D':
 				s.keepID = true
+			case compressLetter:
+				s.compress = true
 			}
 			return nil
 		},
@@ -65,29 +67,60 @@ func (a *app) save(ctx context.Context, s *saving, args []string) error {
 		}
 	}
 	o.Header = func(h *stream.XLHeader) {
-		fmt.Fprintf(a.env.stderr, "Saving to %s new xl format (%s)\n", args[1], headerInfo(h))
+		fmt.Fprintf(a.env.stderr, "Saving to %s new xl format (%s)\n", args[1], headerInfo(h, s.compress))
 	}
-	ctx, stop := interruptible(ctx)
-	defer stop()
-	m := a.host.domains
-	o.Progress = a.transferProgress()
 	f, err := createCheckpoint(args[1])
 	if err != nil {
 		return failf(err, "Failed to open temp file %s for writing", args[1])
 	}
-	err = checkSpace(f.File, m, id)
-	if err == nil {
-		err = migrate.Save(ctx, m, id, f, o)
-	}
-	if err == nil {
-		if err = f.commit(); err != nil {
-			err = errors.Join(err, m.Resume(context.WithoutCancel(ctx), id))
-		}
-	}
-	if err != nil {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	if err := a.checkpointTo(ctx, f, s, id, o); err != nil {
 		return failf(errors.Join(err, f.discard()), "Failed to save domain, resuming domain")
 	}
 	return a.afterSave(context.WithoutCancel(ctx), s, id)
+}
+
+// checkpointTo writes the guest to f and leaves it suspended. On an error it runs on.
+func (a *app) checkpointTo(ctx context.Context, f *checkpoint, s *saving, id abi.DomID, o migrate.SaveOptions) error {
+	m := a.host.domains
+	d, err := m.Info(ctx, id)
+	if err != nil {
+		return err
+	}
+	short, err := f.shortOf(d.Current)
+	switch {
+	case err != nil:
+		return err
+	case short != nil && !s.compress:
+		return short
+	case short != nil:
+		fmt.Fprintf(a.env.stderr, "warning: %v, unless it packs well; if it does not fit, the guest runs on\n", short)
+	}
+	out, size := f.writer(), abi.Pages(0)
+	line := a.progressTo()
+	o.Progress = func(p migrate.Progress) {
+		size = p.Total
+		line.saving(p)
+	}
+	o.Finish = func(ctx context.Context) error {
+		line.paint(false, "100 %% of %d MiB, to the disk", size>>8)
+		return f.commit(ctx)
+	}
+	if s.compress {
+		packed := savefile.NewWriter(out)
+		out, o.Finish = packed, func(ctx context.Context) error {
+			if err := packed.Close(); err != nil {
+				return err
+			}
+			line.paint(false, "100 %% of %d MiB, packed to %d, to the disk", size>>8, packed.Written()>>20)
+			return f.commit(ctx)
+		}
+	}
+	defer f.interruptedBy(ctx)()
+	err = migrate.Save(ctx, m, id, out, o)
+	line.end()
+	return err
 }
 
 // afterSave does with the suspended guest what was asked for.
@@ -114,80 +147,13 @@ func (a *app) readOverride(file string) (*config.Spec, error) {
 }
 
 // headerInfo is how xl shows what a header says of itself.
-func headerInfo(h *stream.XLHeader) string {
-	mandatory := 2
+func headerInfo(h *stream.XLHeader, compressed bool) string {
+	mandatory := uint32(2)
 	if len(h.Config) > 0 {
 		mandatory |= 1
 	}
+	if compressed {
+		mandatory |= savefile.FlagPacked
+	}
 	return fmt.Sprintf("info 0x%x/0x%x/%d", mandatory, h.OptionalFlags, 4+len(h.Config)+len(h.Extra))
-}
-
-// checkpoint is a save file in the making. What is a regular file in the end
-// appears under its name only when it is whole and on the disk.
-type checkpoint struct {
-	*os.File
-	name string // of the file in the end; "" when it is written in place
-}
-
-// createCheckpoint opens the file. A device or a pipe is written in place.
-func createCheckpoint(name string) (*checkpoint, error) {
-	if fi, err := os.Stat(name); err == nil && !fi.Mode().IsRegular() {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-		return &checkpoint{File: f}, err
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	f, err := os.OpenFile(name+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	return &checkpoint{f, name}, err
-}
-
-// commit makes the file durable and gives it its name.
-func (c *checkpoint) commit() error {
-	if c.name == "" {
-		return c.Close()
-	}
-	if err := errors.Join(c.Sync(), c.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(c.File.Name(), c.name); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(c.name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// discard removes what was written.
-func (c *checkpoint) discard() error {
-	c.Close() // an error does not matter any more, it may be closed
-	if c.name == "" {
-		return nil
-	}
-	if err := os.Remove(c.File.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-var _ io.Writer = (*checkpoint)(nil)
-
-// checkSpace fails, with the numbers, before the guest is disturbed when a file
-// system has no room for it.
-func checkSpace(f *os.File, m *domains.Manager, id abi.DomID) error {
-	var fs unix.Statfs_t
-	fi, err := f.Stat()
-	if err != nil || !fi.Mode().IsRegular() || unix.Fstatfs(int(f.Fd()), &fs) != nil {
-		return err
-	}
-	d, err := m.Info(context.Background(), id)
-	if err != nil {
-		return err
-	}
-	free := fs.Bavail * uint64(fs.Bsize) >> 10
-	if need := uint64(d.Current) + 4096; free < need {
-		return fmt.Errorf("%s: %d KiB are free on that file system, and the guest needs about %d KiB", f.Name(), free, need)
-	}
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"goxl/migrate/savefile"
 	"goxl/migrate/stream"
 	"goxl/xenctrl/abi"
 )
@@ -46,6 +47,13 @@ func scriptSaved(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if at >= 0 {
 		b[at] ^= 0x40
+	}
+	if len(args) > 2 { // "compressed"
+		var out bytes.Buffer
+		w := savefile.NewWriter(&out)
+		_, err := w.Write(b)
+		ts.Check(errors.Join(err, w.Close()))
+		b = out.Bytes()
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
 }

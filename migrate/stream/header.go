@@ -14,12 +14,17 @@ const (
 	libxcHeaderSize = 24 + 16
 )
 
+// XLHeaderSize is how long the fixed part of xl's header is, which begins with XLMagic.
+const XLHeaderSize = xlHeaderSize
+
 // MaxOptional is how long the data behind an xl header may be, the guest's
 // configuration for the most part.
 const MaxOptional = 16 << 20
 
+// XLMagic begins every file that xl saved a guest to.
+const XLMagic = "Xen saved domain, xl format\n \x00 \r"
+
 const (
-	xlMagic     = "Xen saved domain, xl format\n \x00 \r"
 	xlByteOrder = 0x01020304
 
 	xlFlagJSON     = 1 << 0 // XL_MANDATORY_FLAG_JSON
@@ -55,7 +60,7 @@ func (h *XLHeader) decode(b []byte) (rest uint32, hasConfig bool, err error) {
 	order, flags := le.Uint32(b[32:]), le.Uint32(b[36:])
 	h.OptionalFlags, rest = le.Uint32(b[40:]), le.Uint32(b[44:])
 	switch {
-	case string(b[:32]) != xlMagic:
+	case string(b[:32]) != XLMagic:
 		return 0, false, bad("not a saved domain of xl: it begins with %q", b[:16])
 	case order == 0x04030201:
 		return 0, false, unsupported("saved on a big-endian machine")
@@ -111,7 +116,7 @@ func (h *XLHeader) append(b []byte) ([]byte, error) {
 	if len(h.Config) > 0 {
 		flags |= xlFlagJSON
 	}
-	b = append(b, xlMagic...)
+	b = append(b, XLMagic...)
 	b = append32(b, xlByteOrder, flags, h.OptionalFlags, uint32(total), uint32(len(h.Config)))
 	b = append(b, h.Config...)
 	return append(b, h.Extra...), nil
