@@ -37,7 +37,8 @@ type Slots interface {
 }
 
 // Piece is a part of a packet in a page of the guest's. Offset and Len lie within
-// the page. The pieces of a dropped packet have only their ID.
+// the page. The pieces of a dropped packet, and of a request about multicast, have
+// only their ID.
 type Piece struct {
 	Ref    abi.GrantRef
 	ID     uint16
@@ -88,8 +89,9 @@ func (p *Tx) Read(from Slots) (bool, error) {
 			return false, err
 		}
 	}
-	if p.Mcast != 0 {
-		return true, nil // has no data
+	if p.Mcast != 0 { // has no data, whatever the request says
+		p.piece[0] = Piece{ID: first.ID}
+		return true, nil
 	}
 	if first.Flags&netif.TxMoreData != 0 {
 		if err := p.readRest(from); err != nil {

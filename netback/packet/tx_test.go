@@ -127,7 +127,7 @@ func checkPieces(t interface{ Errorf(string, ...any) }, p *Tx) {
 	if p.Drop == nil && p.Mcast == 0 && (total != p.Size || p.Size < ethHeader || p.Size > netif.MaxPacket) {
 		t.Errorf("pieces of %d bytes make a frame of %d", total, p.Size)
 	}
-	if p.Drop != nil && total != 0 {
+	if (p.Drop != nil || p.Mcast != 0) && total != 0 {
 		t.Errorf("a dropped packet has pieces to copy: %+v", p.Pieces())
 	}
 }
