@@ -10,6 +10,14 @@ import (
 	"goxl/xenctrl/abi"
 )
 
+// Where a kernel tells where its table is, in the shared info.
+const (
+	sharedFrameList = 3096
+	sharedP2MCR3    = 3112
+	sharedP2MVAddr  = 3120
+	sharedP2MGen    = 3128
+)
+
 // bootOptions say what a fake kernel does when it comes up.
 type bootOptions struct {
 	tree bool // keep the table of pages in the tree of three levels, as kernels before 4.1

@@ -29,11 +29,11 @@ func TestSaveHostilePV(t *testing.T) {
 		{"a table larger than the guest", false, func(h hostile) { h.shared(sharedMaxPFN, 2100*perPage) }, "the guest has"},
 		{"page tables of somebody else", false, func(h hostile) { h.shared(sharedP2MCR3, h.dom0<<12) }, "page tables: map memory"},
 		{"page tables beyond memory", false, func(h hostile) { h.shared(sharedP2MCR3, 1<<51) }, "page tables: map memory"},
-		{"an address inside of a page", false, func(h hostile) { h.shared(sharedP2MVAddr, h.list+8) }, "inside of a page"},
+		{"an address inside of a page", false, func(h hostile) { h.shared(sharedP2MVAddr, h.list+8) }, "where none can be"},
 		{"an address that is not mapped", false, func(h hostile) { h.shared(sharedP2MVAddr, 0x1000) }, "do not map address 0x1000"},
-		{"the last address", false, func(h hostile) { h.shared(sharedP2MVAddr, 1<<64-1<<12) }, "do not map address"},
+		{"the last address", false, func(h hostile) { h.shared(sharedP2MVAddr, 1<<64-1<<12) }, "where none can be"},
 		{"a table on the move", false, func(h hostile) { h.shared(sharedP2MGen, 3) }, "is moving its table"},
-		{"no tree", true, func(h hostile) { h.shared(sharedFrameList, 0) }, "map memory"},
+		{"no tree", true, func(h hostile) { h.shared(sharedFrameList, 0) }, "has not told yet"},
 		{"a tree of somebody else", true, func(h hostile) { h.shared(sharedFrameList, h.dom0) }, "map memory"},
 		{"a branch of somebody else", true, func(h hostile) {
 			h.w.xen.WriteGuest(h.id, h.p2m[pvTop]<<12, le.AppendUint64(nil, h.dom0))

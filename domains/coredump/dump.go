@@ -26,7 +26,7 @@ type Dump struct {
 	registers  [][]byte
 	sharedInfo []byte // nil: it cannot be mapped
 	frames     uint64 // how many frame numbers there are to look at
-	table      *p2m   // of a PV guest
+	table      *table // of a PV guest
 }
 
 // Open reads everything about domain id but its memory. It blocks for a moment
@@ -65,7 +65,7 @@ func Open(h *xenctrl.Handle, id abi.DomID) (*Dump, error) {
 		d.frames = min(d.frames, maxGFNs+uint64(info.MaxPages))
 		return d, nil
 	}
-	if d.table, err = openP2M(h, id, d.sharedInfo, d.frames, info.Pages); err != nil {
+	if d.table, err = openTable(h, id, d.sharedInfo, d.frames, info.Pages); err != nil {
 		return nil, err
 	}
 	return d, nil
