@@ -1,6 +1,7 @@
 package domains
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,6 +94,7 @@ func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 		m.close = append(m.close, m.store.Close)
 	}
 	v := m.xen.Version()
+	o.Paths.KernelCache = cmp.Or(o.Paths.KernelCache, m.conf.KernelCache.Value())
 	m.paths = o.Paths.orDefault(m.host.Lib, fmt.Sprintf("%d.%d", v.Major, v.Minor))
 	m.kernels = cache.New(m.cacheOptions())
 	m.close = append(m.close, m.kernels.Close)

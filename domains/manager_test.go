@@ -35,6 +35,25 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestKernelCacheIsSwitchedOff by xl.conf, and a place that the caller names comes first.
+func TestKernelCacheIsSwitchedOff(t *testing.T) {
+	w := newWorld(t, xentest.Config{})
+	conf := config.DefaultConf()
+	conf.KernelCache = config.Some("off")
+	for _, tt := range []struct{ given, want string }{{"", ""}, {"/elsewhere", "/elsewhere"}} {
+		m, err := Open(t.Context(), Options{Xen: w.xen.Handle(), Store: w.m.Store(), Host: w.host, Conf: conf, Paths: Paths{KernelCache: tt.given}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.cacheOptions().Dir; got != tt.want {
+			t.Errorf("given %q: kernels are kept in %q, want %q", tt.given, got, tt.want)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestRename(t *testing.T) {
 	w := newWorld(t, xentest.Config{})
 	id := w.mustCreate(w.spec(config.TypePV), CreateOptions{})

@@ -21,8 +21,8 @@ type Paths struct {
 	LibExec string
 	Own     string // our private run time state: /run/goxl
 	State   string // ours, too, and outlives a reboot of the host: /var/lib/goxl
-	// KernelCache keeps unpacked kernels: /var/cache/goxl/kernels. "off" does
-	// without.
+	// KernelCache keeps unpacked kernels: what xl.conf says, else
+	// /var/cache/goxl/kernels. "off" does without.
 	KernelCache string
 }
 

@@ -28,6 +28,10 @@ type Conf struct {
 	PVCPUMask          Opt[string]
 	RandomDomID        bool // domid_policy="random"
 	BootloaderRestrict Defbool
+
+	// KernelCache is a directory, or "off": goxl.kernel_cache, a key of ours, which the
+	// genuine xl passes over.
+	KernelCache Opt[string]
 }
 
 // DefaultConf returns what holds without an xl.conf.
@@ -112,6 +116,7 @@ func (c *confReader) output() error {
 	}
 	c.setText("remus.default.netbufscript", &c.RemusNetbufScript)
 	c.setText("colo.default.proxyscript", &c.ColoProxyScript)
+	c.setText("goxl.kernel_cache", &c.KernelCache)
 	return nil
 }
 

@@ -176,11 +176,11 @@ func TestCPUListRoundTrip(t *testing.T) {
 }
 
 func TestConf(t *testing.T) {
-	c, warnings, err := ParseConf("xl.conf", []byte("autoballoon=\"off\"\nvif.default.bridge=\"br0\"\nvm.cpumask=\"0-1\"\nclaim_mode=0\nlockfil=\"/l\"\n"), Options{})
+	c, warnings, err := ParseConf("xl.conf", []byte("autoballoon=\"off\"\nvif.default.bridge=\"br0\"\nvm.cpumask=\"0-1\"\nclaim_mode=0\nlockfil=\"/l\"\ngoxl.kernel_cache=\"off\"\n"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Autoballoon != False || c.VIFBridge.Value() != "br0" || c.ClaimMode || !c.RunHotplugScripts || c.LockFile != "/var/lock/xl" {
+	if c.Autoballoon != False || c.VIFBridge.Value() != "br0" || c.ClaimMode || !c.RunHotplugScripts || c.LockFile != "/var/lock/xl" || c.KernelCache.Value() != "off" {
 		t.Errorf("got %+v", c)
 	}
 	if len(warnings) != 1 || warnings[0].String() != "xl.conf:5:1: `lockfil' is not a known key (did you mean `lockfile'?)" {
