@@ -12,7 +12,6 @@ import (
 
 // Where a kernel tells where its table is, in the shared info.
 const (
-	sharedFrameList = 3096
 	sharedP2MCR3    = 3112
 	sharedP2MVAddr  = 3120
 	sharedP2MGen    = 3128

@@ -32,6 +32,7 @@ const (
 	sharedPending     = 2048 // evtchn_pending
 	sharedMask        = 2560 // evtchn_mask
 	sharedMaxPFN      = 3088
+	sharedFrameList   = 3096 // pfn_to_mfn_frame_list_list
 	sharedArchEnd     = 3088 + 48
 	sharedVCPUInfo    = 64 // bytes of each of the 32 vcpu_info
 	sharedLegacyVCPUs = 32
