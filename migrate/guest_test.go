@@ -12,9 +12,9 @@ import (
 
 // Where a kernel tells where its table is, in the shared info.
 const (
-	sharedP2MCR3    = 3112
-	sharedP2MVAddr  = 3120
-	sharedP2MGen    = 3128
+	sharedP2MCR3   = 3112
+	sharedP2MVAddr = 3120
+	sharedP2MGen   = 3128
 )
 
 // bootOptions say what a fake kernel does when it comes up.
