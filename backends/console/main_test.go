@@ -1,0 +1,9 @@
+package console
+
+import (
+	"testing"
+
+	"goxl/xenctrl/xentest"
+)
+
+func TestMain(m *testing.M) { xentest.Main(m) }

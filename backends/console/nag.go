@@ -1,0 +1,36 @@
+package console
+
+import (
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// nagEvery is how often the same complaint is logged at most.
+const nagEvery = time.Minute
+
+// nag logs one kind of trouble, which may come again and again: the first time, and
+// then once a minute with a count.
+type nag struct {
+	log  *zap.Logger
+	text string
+
+	mu    sync.Mutex
+	last  time.Time
+	count int
+}
+
+// hit takes note of err; nil is no trouble.
+func (n *nag) hit(err error) {
+	if err == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.count++
+	if now := time.Now(); n.last.IsZero() || now.Sub(n.last) >= nagEvery {
+		n.log.Warn(n.text, zap.Error(err), zap.Int("times", n.count))
+		n.last, n.count = now, 0
+	}
+}
