@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"goxl/internal/getopt"
 	"goxl/xenstore"
 )
 
@@ -120,26 +121,26 @@ func (t *tool) main(ctx context.Context, args []string) error {
 // options reads the options and leaves the operands in t.args.
 func (t *tool) options(args []string) error {
 	letters := "hfspturn:R"
-	longs := []longOption{
-		{"help", false, 'h'}, {"flat", false, 'f'}, {"prefix", false, 'p'}, {"tidy", false, 't'},
-		{"upto", false, 'u'}, {"recurse", false, 'r'}, {"number", true, 'n'}, {"raw", false, 'R'},
+	longs := []getopt.Long{
+		getopt.Flag("help", 'h'), getopt.Flag("flat", 'f'), getopt.Flag("prefix", 'p'), getopt.Flag("tidy", 't'),
+		getopt.Flag("upto", 'u'), getopt.Flag("recurse", 'r'), getopt.Value("number", 'n'), getopt.Flag("raw", 'R'),
 	}
 	if t.release < 15 {
-		longs = append(longs, longOption{"socket", false, 's'})
+		longs = append(longs, getopt.Flag("socket", 's'))
 	}
 	if t.release >= 22 {
 		letters += "d:"
-		longs = append(longs, longOption{"depth", true, 'd'})
+		longs = append(longs, getopt.Value("depth", 'd'))
 	}
 	self := t.prog
 	if t.multi {
 		self = t.mode
 	}
-	g := getopt{letters, longs, t.option, func(format string, v ...any) {
+	g := getopt.Scanner{Letters: letters, Longs: longs, Set: t.option, Complain: func(format string, v ...any) {
 		fmt.Fprintf(t.stderr, "%s: %s\n", self, fmt.Sprintf(format, v...))
 	}}
 	var err error
-	t.args, err = g.scan(args)
+	t.args, err = g.Scan(args)
 	return err
 }
 
