@@ -18,8 +18,8 @@ demo: bin/xenlab ## our xl on a real Xen, to look at
 test: bin/xenlab ## every test there is, on Xen 4.17, 4.14 and 4.20
 	bin/xenlab test
 
-matrix: bin/xenlab ## the whole tables and the README's; in pieces: make matrix XEN=4.20 PKG=./lab/interop
-	bin/xenlab test --full --no-unit --table README.md $(XEN:%=--xen %) $(PKG)
+matrix: bin/xenlab ## the whole tables and the README's; in pieces: make matrix XEN=4.14 PEER=4.17 PKG=./lab/move RUN=TestLabMove RESUME=1
+	bin/xenlab test --full --no-unit --table README.md $(XEN:%=--xen %) $(PEER:%=--peer %) $(RUN:%=--run '%') $(RESUME:%=--resume) $(PKG)
 
 bench: bin/xenlab ## ours and the genuine xl side by side, into bench/
 	bin/xenlab bench

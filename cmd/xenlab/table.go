@@ -26,7 +26,7 @@ type run struct {
 // and makes the table in file anew of all of them, so that the matrix can be run in
 // pieces.
 func writeTable(ctx context.Context, module, file string, records []suite.Record) error {
-	kept := filepath.Join(module, "docs", "matrix.json")
+	kept := keptRuns(module)
 	runs, err := readKept[run](kept)
 	if err != nil {
 		return err
@@ -48,6 +48,24 @@ func writeTable(ctx context.Context, module, file string, records []suite.Record
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return os.WriteFile(file, []byte(changed), 0o644)
+}
+
+func keptRuns(module string) string { return filepath.Join(module, "docs", "matrix.json") }
+
+// doneBefore is what earlier runs of this commit have done.
+func doneBefore(ctx context.Context, module string) (map[string]string, error) {
+	runs, err := readKept[run](keptRuns(module))
+	if err != nil {
+		return nil, err
+	}
+	commit := commitOf(ctx, module)
+	var records []suite.Record
+	for _, r := range runs {
+		if r.Commit == commit {
+			records = append(records, r.Records...)
+		}
+	}
+	return suite.Done(records), nil
 }
 
 // readKept reads what earlier runs have left in a file of JSON; nothing while there
@@ -102,15 +120,28 @@ func worksTable(runs []run) string {
 		all = append(all, r.Records...)
 		notes = append(notes, fmt.Sprintf("%s on %s at commit %s", r.Where, r.Date, r.Commit))
 	}
-	return suite.Table(all) + "\nMeasured: " + strings.Join(notes, "; ") + ".\n"
+	text := suite.Table(all)
+	if moves := suite.MoveTable(all); moves != "" {
+		text += "\nBetween two hosts, from release to release, with a small kernel that checks its memory:\n\n" + moves
+	}
+	return text + "\nMeasured: " + strings.Join(notes, "; ") + ".\n"
 }
 
+// commitOf names the commit of the tree, with "-dirty" when more was changed than what
+// the tests write themselves.
 func commitOf(ctx context.Context, module string) string {
-	git := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=10")
-	git.Dir = module
-	out, err := git.Output()
+	git := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, "git", args...)
+		cmd.Dir = module
+		out, err := cmd.Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	commit, err := git("rev-parse", "--short=10", "HEAD")
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(out))
+	if changed, err := git("status", "--porcelain", "--", ".", ":!README.md", ":!docs/matrix.json"); err != nil || changed != "" {
+		commit += "-dirty"
+	}
+	return commit
 }

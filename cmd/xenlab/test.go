@@ -23,6 +23,7 @@ func testCommand() *cli.Command {
 		ArgsUsage: "[PACKAGES...]",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "xen", Usage: "only on `RELEASE`; may be repeated"},
+			&cli.StringSliceFlag{Name: "peer", Usage: "where a second host is needed, only one of `RELEASE`; may be repeated"},
 			&cli.StringFlag{Name: "xenstored", Usage: "oxenstored or xenstored, instead of the usual mix"},
 			&cli.StringFlag{Name: "run", Usage: "only tests that match `REGEXP`"},
 			&cli.BoolFlag{Name: "no-unit", Usage: "leave out the tests that need no host"},
@@ -31,6 +32,7 @@ func testCommand() *cli.Command {
 			&cli.DurationFlag{Name: "limit", Usage: "longest `TIME` of one package on one host"},
 			&cli.BoolFlag{Name: "full", Usage: "run the large matrices whole, not a cover of them"},
 			&cli.StringFlag{Name: "times", Usage: "write how long each test took, slowest first, into `FILE`"},
+			&cli.BoolFlag{Name: "resume", Usage: "leave out what passed before, at this commit, by docs/matrix.json"},
 			&cli.StringFlag{Name: "table", Usage: "write what worked where into the table of `FILE` (README.md)"},
 		},
 		Action: runTests,
@@ -50,11 +52,21 @@ func runTests(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	peers, err := chosenPeers(c.StringSlice("peer"))
+	if err != nil {
+		return err
+	}
+	var done map[string]string
+	if c.Bool("resume") {
+		if done, err = doneBefore(c.Context, module); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := contextWithLimit(c.Context, testLimit)
 	defer cancel()
 	var records []suite.Record
 	result, err := suite.Run(ctx, suite.Options{
-		Module: module, Cache: cache, Out: c.App.Writer, Targets: targets, Packages: c.Args().Slice(),
+		Module: module, Cache: cache, Out: c.App.Writer, Targets: targets, Peers: peers, Packages: c.Args().Slice(), Done: done,
 		Tests: c.String("run"), NoUnit: c.Bool("no-unit"), NoLab: c.Bool("no-lab"), Full: c.Bool("full"),
 		Parallel: c.Int("parallel"), Limit: c.Duration("limit"), Record: func(all []suite.Record) { records = all },
 	})
@@ -77,6 +89,17 @@ func runTests(c *cli.Context) error {
 		return errFailed
 	}
 	return nil
+}
+
+func chosenPeers(releases []string) (peers []string, err error) {
+	for _, name := range releases {
+		r, err := lab.ParseRelease(name)
+		if err != nil {
+			return nil, err
+		}
+		peers = append(peers, r.Xen)
+	}
+	return peers, nil
 }
 
 // chosenTargets narrows the usual targets down.

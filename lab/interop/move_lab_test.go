@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,9 +37,6 @@ func moves(ours, genuine dom0.Tool) []move {
 	var all []move
 	for _, kind := range []string{"pvh", "pv"} {
 		for _, live := range []bool{false, true} {
-			if live && kind == "pv" && !shadowPaging() {
-				continue
-			}
 			for _, from := range []dom0.Tool{ours, genuine} {
 				for _, to := range []dom0.Tool{ours, genuine} {
 					if from != genuine || to != genuine { // theirs to theirs is not our concern
@@ -63,10 +62,6 @@ func moves(ours, genuine dom0.Tool) []move {
 	return cover
 }
 
-// shadowPaging reports whether Xen can note what a PV guest writes: Debian builds
-// the newer ones without what that needs.
-func shadowPaging() bool { return os.Getenv("GOXL_XEN") == "4.14" }
-
 // TestLabMove moves a guest that keeps changing a checksummed memory, in every way
 // between both tools, and has it check its memory where it arrives.
 func TestLabMove(t *testing.T) {
@@ -78,6 +73,9 @@ func TestLabMove(t *testing.T) {
 			g := newMini(t, m.kind, 64, 1, "mini.tick=10 mini.dirty=400", "")
 			t.Cleanup(func() { g.clear(t, genuine) })
 			g.start(t, ours)
+			if m.live && m.kind == "pv" {
+				needLogDirty(t, g, ours, m)
+			}
 			old := g.id(t, genuine)
 			begin := time.Now()
 			if m.live {
@@ -105,6 +103,30 @@ func TestLabMove(t *testing.T) {
 		})
 	}
 }
+
+// needLogDirty asks Xen whether the PV guest can be moved while it runs. Our --check has
+// to say the same, and where it is no, the move fails and leaves the guest running.
+func needLogDirty(t *testing.T, g *guest, ours dom0.Tool, m move) {
+	t.Helper()
+	refusal := dom0.LogDirty(t, g.id(t, ours))
+	check := ours.Run(t, dom0.Patience, "migrate", "-s", "", "--check", g.name, ours.Path+" migrate-receive")
+	if (check.Code != 0) != (refusal != nil) || strings.Contains(check.Stdout, "log-dirty") != (refusal != nil) {
+		t.Errorf("Xen says %v, and --check exits with %d:\n%s%s", refusal, check.Code, check.Stdout, check.Stderr)
+	}
+	if refusal == nil {
+		return
+	}
+	if r := m.from.Run(t, dom0.Patience, "migrate", "-s", "", g.name, m.to.Path+" migrate-receive"); r.Code == 0 {
+		t.Errorf("Xen refuses (%v), and it was moved all the same", refusal)
+	}
+	if state := ours.Must(t, "list", g.name); !running.MatchString(state) {
+		t.Errorf("after the refusal the guest does not run:\n%s", state)
+	}
+	t.Skipf("this Xen cannot note what a PV guest writes, nothing can move it while it runs: %v", refusal)
+}
+
+// running is the state of a guest that runs, or waits for something.
+var running = regexp.MustCompile(` [r-][b-]---- `)
 
 // TestLabCheckpoint has ours save a guest that goes on where it is, and a save that
 // fails at any stage leave the guest running as it was.

@@ -19,14 +19,23 @@ var perDaemon = []string{"cmd/xenstore", "xenstore", "xenstore/server"}
 var pairs = []string{"lab/move"}
 
 // peers are the releases that a target's second host has, one after the other: its
-// own and, in the whole matrix, the next one.
-func (r *runner) peers(t Target) []lab.Release {
+// own, which in the cover only the release has that everything is tried on, and the
+// next one.
+func (r *runner) peers(t Target) (list []lab.Release) {
 	all := []lab.Release{lab.Xen414, lab.Xen417, lab.Xen420}
 	i := slices.Index(all, t.Release)
-	if i < 0 || !r.Full {
-		return []lab.Release{t.Release}
+	if i < 0 {
+		return nil
 	}
-	return all[i:min(i+2, len(all))]
+	for _, peer := range all[i:min(i+2, len(all))] {
+		if peer == t.Release && peer != lab.Xen417 && !r.Full && len(r.Peers) == 0 {
+			continue
+		}
+		if len(r.Peers) == 0 || slices.Contains(r.Peers, peer.Xen) {
+			list = append(list, peer)
+		}
+	}
+	return list
 }
 
 // wanted reports whether a package's tests run on a target: all on the release
@@ -42,5 +51,5 @@ func (r *runner) wanted(t Target, p Package) bool {
 	case slices.Contains(perDaemon, p.Dir):
 		return t.Store == "xenstored"
 	}
-	return slices.Contains(perRelease, p.Dir)
+	return slices.Contains(perRelease, p.Dir) || slices.Contains(pairs, p.Dir)
 }

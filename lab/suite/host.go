@@ -188,7 +188,7 @@ func (r *runner) command(t Target, p Package, pattern string) string {
 		"XEN_TEST=require GOXL_BIN=/opt/goxl/bin GOXL_EXAMPLES=/opt/goxl/examples GOXL_GUEST=/opt/guest",
 		mini.Env + "=" + mini.Path,
 		"GOXL_MATRIX=" + matrix, "GOXL_XEN=" + t.Release.Xen, "GOXL_XENSTORED=" + t.Store, "GENUINE_XL=/usr/lib/xen-" + t.Release.Xen + "/bin/xl",
-		t.beside(), "exec /mnt/payload/tests/" + p.binary(), "-test.run='" + pattern + "'", "-test.v=test2json",
+		t.beside(), "exec /mnt/payload/tests/" + p.binary(), "-test.run='" + pattern + "'", "-test.skip='" + r.Done[t.String()] + "'", "-test.v=test2json",
 		fmt.Sprintf("-test.timeout=%s", r.Limit),
 	}, " ")
 }

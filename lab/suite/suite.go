@@ -19,16 +19,18 @@ import (
 type Options struct {
 	Module   string // folder with go.mod
 	Cache    *lab.Cache
-	Out      io.Writer      // progress and failures, line by line
-	Targets  []Target       // empty: [Targets]
-	Packages []string       // patterns as of "go list"; empty: all
-	Tests    string         // only tests that match; empty: all
-	NoUnit   bool           // leave out what needs no host
-	NoLab    bool           // leave out what needs one
-	Full     bool           // tests with a large matrix run all of it (GOXL_MATRIX=full)
-	Parallel int            // hosts at once; 0: what memory and processors allow
-	Limit    time.Duration  // of one package on one host; 0 is 40 minutes
-	Record   func([]Record) // told at the end how each test came out; may be nil
+	Out      io.Writer         // progress and failures, line by line
+	Targets  []Target          // empty: [Targets]
+	Peers    []string          // releases of second hosts; empty: what belongs to each target
+	Packages []string          // patterns as of "go list"; empty: all
+	Tests    string            // only tests that match; empty: all
+	NoUnit   bool              // leave out what needs no host
+	NoLab    bool              // leave out what needs one
+	Done     map[string]string // by target: a pattern of tests that need not run; may be nil
+	Full     bool              // tests with a large matrix run all of it (GOXL_MATRIX=full)
+	Parallel int               // hosts at once; 0: what memory and processors allow
+	Limit    time.Duration     // of one package on one host; 0 is 40 minutes
+	Record   func([]Record)    // told at the end how each test came out; may be nil
 }
 
 // Target is a host that the tests run on.

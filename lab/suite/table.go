@@ -20,8 +20,8 @@ var (
 // movedRow is the row of a way in which a mini guest was moved.
 var movedRow = map[string]string{"saved_and_restored": "save, restore", "migrated_live": "live migration"}
 
-// release finds the release in a target's name.
-var release = regexp.MustCompile(`^Xen (\S+)`)
+// release finds the release in the name of a target with one host.
+var release = regexp.MustCompile(`^Xen (\S+) with`)
 
 // entry is what one test says for the table.
 type entry struct {
@@ -50,10 +50,11 @@ func entryOf(r Record) (e entry, ok bool) {
 	return e, e.row != ""
 }
 
-// InTable reports whether a result is one that the table is made of.
+// InTable reports whether a result is one that the tables are made of.
 func InTable(r Record) bool {
 	_, ok := entryOf(r)
-	return ok
+	_, _, between := wayOf(r)
+	return ok || between
 }
 
 // cell is one place of the table: how an operation came out, for all pairs together.

@@ -1,8 +1,11 @@
 package offer
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"goxl/domains"
 	"goxl/domains/config"
@@ -24,20 +27,29 @@ func Local(m *domains.Manager, id abi.DomID, kind domains.Type, spec *config.Spe
 		say("device", "%d PCI devices cannot be moved: detach them first", len(spec.PCIDevs))
 	}
 	if live && kind == domains.PV {
-		if err := tryLogDirty(m, id); err != nil {
-			say("log-dirty", "this Xen cannot note what the PV guest writes (%v): move it with --quick", err)
+		if f := tryLogDirty(m, id); f != nil {
+			list = append(list, *f)
 		}
 	}
 	return list
 }
 
 // tryLogDirty finds out whether Xen can note what a guest writes, by having it begin:
-// what it says of itself is no help, as Debian's 4.17 lists "shadow" and refuses.
-func tryLogDirty(m *domains.Manager, id abi.DomID) error {
-	if err := m.Xen().EnableLogDirty(id); err != nil {
-		return err
+// it may be built without that, or have no memory for it. Without PCI devices Xen's
+// answer EINVAL means that it does already (paging_log_dirty_enable): that is not ended
+// here, since it may be the work of another xl.
+func tryLogDirty(m *domains.Manager, id abi.DomID) *Finding {
+	err := m.Xen().EnableLogDirty(id)
+	if errors.Is(err, unix.EINVAL) {
+		return &Finding{"log-dirty", false, "Xen notes already what the guest writes: it is being moved, or a migration of it was killed"}
 	}
-	return m.Xen().DisableLogDirty(id)
+	if err == nil {
+		err = m.Xen().DisableLogDirty(id)
+	}
+	if err != nil {
+		return &Finding{"log-dirty", true, fmt.Sprintf("this Xen cannot note what the PV guest writes (%v): move it with --quick", err)}
+	}
+	return nil
 }
 
 // Compare is what speaks against moving a guest, all of it: what the receiver found,

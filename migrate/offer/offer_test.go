@@ -256,7 +256,16 @@ func TestLocal(t *testing.T) {
 	if d, _ := xen.Domain(5); d.LogDirty {
 		t.Error("log-dirty is left on")
 	}
-	xen.FailOn("domctl/shadow_op", 0, 9, syscall.EINVAL)
+	if err := m.Xen().EnableLogDirty(5); err != nil {
+		t.Fatal(err)
+	}
+	if f := Local(m, 5, domains.PV, s, true); len(f) != 1 || f[0].Blocks || !strings.Contains(f[0].Text, "notes already") {
+		t.Error("under another xl's migration:", f)
+	}
+	if d, _ := xen.Domain(5); !d.LogDirty {
+		t.Error("another xl's log-dirty was ended")
+	}
+	xen.FailOn("domctl/shadow_op", 0, 9, syscall.EOPNOTSUPP)
 	if f := Local(m, 5, domains.PV, s, true); len(Blocking(f)) != 1 || !strings.Contains(f[0].Text, "--quick") {
 		t.Error(f)
 	}
