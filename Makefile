@@ -5,6 +5,7 @@ PREFIX  ?= /usr/local
 export CGO_ENABLED = 0
 
 programs := $(filter-out xenlab,$(notdir $(wildcard cmd/*)))
+units    := $(wildcard cmd/*/*.service)
 stores   := chmod control exists list ls read rm watch write
 
 .PHONY: build demo test matrix bench install clean
@@ -27,6 +28,8 @@ bench: bin/xenlab ## ours and the genuine xl side by side, into bench/
 install: build ## into $(PREFIX): beside the genuine tools, not over them
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(programs:%=bin/%) $(DESTDIR)$(PREFIX)/bin
+	for u in $(units); do install -d $(DESTDIR)$(PREFIX)/lib/systemd/system && sed 's|/usr/local|$(PREFIX)|' $$u \
+	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u) || exit 1; done
 	if test -x bin/xenstore; then for s in $(stores); do \
 	  ln -sf xenstore $(DESTDIR)$(PREFIX)/bin/xenstore-$$s; done; fi
 
