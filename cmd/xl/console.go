@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -14,18 +15,26 @@ import (
 	"goxl/xenstore"
 )
 
+// Letters of console's own options.
+const (
+	keptLetter = ownLetter + iota
+	backLetter
+)
+
 // consoleCommand is "xl console [-t type] [-n number] [-e escape] <Domain>". The
 // genuine one runs a program of its own, xenconsole; ours is the client itself,
-// with that program's texts and exit statuses.
+// with that program's texts and exit statuses. "--log [--back=N] <Domain>" shows what
+// our console daemon has kept instead.
 func consoleCommand(a *app) *cli.Command {
 	var kind, escape string
-	num := 0
+	num, back := 0, 0
+	kept := false
 	letters := "n:t:"
 	if a.release >= 18 {
 		letters = "n:t:e:"
 	}
 	return a.new("console", body{
-		table: optionTable{letters: letters},
+		table: optionTable{letters, []longOption{{"log", false, keptLetter}, {"back", true, backLetter}}},
 		min:   1,
 		opt: func(letter byte, arg string) error {
 			switch letter {
@@ -38,10 +47,21 @@ func consoleCommand(a *app) *cli.Command {
 				num = atoi(arg)
 			case 'e':
 				escape = arg
+			case keptLetter:
+				kept = true
+			case backLetter:
+				n, err := strconv.ParseUint(arg, 10, 16)
+				if err != nil {
+					return failf(nil, "--back=%s: not a number of domains", arg)
+				}
+				back = int(n)
 			}
 			return nil
 		},
 		run: func(ctx context.Context, args []string) error {
+			if kept {
+				return a.keptConsole(ctx, args[0], back)
+			}
 			id, err := a.domain(ctx, args[0])
 			if err != nil {
 				return err

@@ -17,6 +17,7 @@ var ownOptions = []ownOption{
 
 // ownCommandOptions are options of genuine commands that the genuine xl lacks.
 var ownCommandOptions = []ownOption{
+	{"console --log [--back=N]", "Show the last 64 KiB of output, also of a domain that is gone: the last one of this name, or the Nth before"},
 	{"create --timeline", "Say on stderr how long each step took"},
 	{"save --compress", "Compress what is written; the genuine xl refuses to restore it, and says why"},
 	{"migrate --quick", "Suspend the domain, move it and resume it, for one that cannot be moved live"},

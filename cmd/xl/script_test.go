@@ -25,6 +25,7 @@ import (
 //	look PATH VALUE      checks one
 //	obeys ID REASON      has a guest acknowledge the next request and shut down
 //	status N             checks the exit status of the last xl
+//	kept NAME N TEXT     leaves what the console daemon keeps of the Nth last domain
 //	saved FILE AT        writes a saved PVH guest, damaged at byte AT unless that is -1
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs("testdata/script")
@@ -37,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"xl": scriptXL, "domain": scriptDomain, "store": scriptStore, "look": scriptLook,
 			"obeys": scriptObeys, "status": scriptStatus, "saved": scriptSaved,
+			"kept": scriptKept,
 		},
 		UpdateScripts: os.Getenv("UPDATE") != "",
 	})
