@@ -14,9 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/host"
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 )
 
@@ -40,7 +39,7 @@ type bootloader struct {
 	disk    string // device or file of the first disk
 	host    *host.Host
 	libExec string
-	logger  *zap.Logger
+	logger  *logs.Logger
 	// publish makes the terminal known as the guest's console.
 	publish func(ctx context.Context, tty string) error
 }
@@ -192,7 +191,7 @@ func (b *bootloader) result(path string) (_ *bootFiles, err error) {
 	}
 	said := parseBootOutput(data)
 	for _, s := range said.odd {
-		b.logger.Warn("boot loader said something unexpected", zap.String("item", s))
+		b.logger.Warn("boot loader said something unexpected", logs.String("item", s))
 	}
 	files := &bootFiles{kernelPath: said.kernel, ramdiskPath: said.ramdisk, cmdLine: said.args, hasCmd: said.hasArgs}
 	defer func() {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/zap"
 
 	"goxl/domains/host"
 )
@@ -59,7 +58,7 @@ func runBootloader(t *testing.T, ctx context.Context, script string) (*bootFiles
 		t.Fatal(err)
 	}
 	b := &bootloader{id: 7, program: program, extra: []string{"--quiet"}, cmdLine: "ro", disk: "/dev/disk",
-		host: host.New(host.Paths{Lib: dir, Log: dir}), libExec: dir, logger: zap.NewNop(),
+		host: host.New(host.Paths{Lib: dir, Log: dir}), libExec: dir,
 		publish: func(_ context.Context, tty string) error {
 			if !strings.HasPrefix(tty, "/dev/pts/") {
 				t.Errorf("published %q as the console", tty)

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/intent"
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 )
 
@@ -67,15 +66,15 @@ func (m *Manager) collectFor(ctx context.Context, c *creation) error {
 	name, uuid := c.spec.CInfo.Name.Value(), c.spec.CInfo.UUID
 	list, err := m.Collect(ctx, CollectOptions{Only: func(r *intent.Record) bool { return r.Name == name || r.UUID == uuid }})
 	for _, l := range list {
-		m.logger.Warn("an earlier creation of this guest was cut short", zap.String("name", l.Name), zap.Uint16("dom", uint16(l.Dom)),
-			zap.Strings("found", l.Found), zap.String("kept", l.Kept), zap.Error(l.Err))
+		m.logger.Warn("an earlier creation of this guest was cut short", logs.String("name", l.Name), logs.Uint16("dom", uint16(l.Dom)),
+			logs.Strings("found", l.Found), logs.String("kept", l.Kept), logs.Error(l.Err))
 		if l.Err != nil {
 			return &Error{Kind: Failed, Op: c.op, Dom: l.Dom, Hint: "see what xl gc says",
 				Err: fmt.Errorf("an earlier creation of it was cut short, and its remains could not be removed: %w", l.Err)}
 		}
 	}
 	if err != nil { // notes of others, perhaps: no reason not to create
-		m.logger.Warn("notes of creations cannot be read", zap.Error(err))
+		m.logger.Warn("notes of creations cannot be read", logs.Error(err))
 	}
 	return nil
 }

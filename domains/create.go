@@ -8,12 +8,11 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/build"
 	"goxl/domains/config"
 	"goxl/domains/device"
 	"goxl/domains/intent"
+	"goxl/domains/logs"
 	"goxl/domains/undo"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
@@ -66,8 +65,8 @@ func (m *Manager) Create(ctx context.Context, s *config.Spec, o CreateOptions) (
 		return 0, err
 	}
 	c.undo.Commit()
-	m.logger.Info("domain created", zap.Uint16("dom", uint16(c.id)), zap.Stringer("uuid", c.spec.CInfo.UUID),
-		zap.String("name", c.spec.CInfo.Name.Value()), zap.Duration("took", time.Since(c.begin)))
+	m.logger.Info("domain created", logs.Uint16("dom", uint16(c.id)), logs.Stringer("uuid", c.spec.CInfo.UUID),
+		logs.String("name", c.spec.CInfo.Name.Value()), logs.Duration("took", time.Since(c.begin)))
 	return c.id, nil
 }
 
@@ -81,7 +80,7 @@ func (c *creation) finish(ctx context.Context, err *error) {
 		*err = errors.Join(*err, c.note.Leave(), errLeft)
 	default:
 		if e := c.note.Done(); e != nil { // it says nothing wrong: the next xl gc removes it
-			c.m.logger.Warn("note of a creation not removed", zap.String("name", c.spec.CInfo.Name.Value()), zap.Error(e))
+			c.m.logger.Warn("note of a creation not removed", logs.String("name", c.spec.CInfo.Name.Value()), logs.Error(e))
 		}
 	}
 }

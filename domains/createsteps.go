@@ -8,12 +8,11 @@ import (
 	"strconv"
 	"time"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/build"
 	"goxl/domains/config"
 	"goxl/domains/image"
 	"goxl/domains/image/cache"
+	"goxl/domains/logs"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
@@ -225,7 +224,7 @@ func (c *creation) placeNUMA() bool {
 		return false
 	}
 	if !b.CPUMap.IsEmpty() || len(b.VCPUSoftAffinity) > 0 || !b.NodeMap.IsEmpty() {
-		c.m.logger.Warn("no NUMA placement: affinities are configured", zap.Uint16("dom", uint16(c.id)))
+		c.m.logger.Warn("no NUMA placement: affinities are configured", logs.Uint16("dom", uint16(c.id)))
 		return false
 	}
 	return true

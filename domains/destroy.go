@@ -9,9 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/config"
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
 )
@@ -50,7 +49,7 @@ func (m *Manager) Destroy(ctx context.Context, id abi.DomID) error {
 	if err != nil {
 		return fail(Hypervisor, id, op, errors.Join(err, rest, errors.Join(left...)))
 	}
-	m.logger.Info("domain destroyed", zap.Uint16("dom", uint16(id)), zap.Stringer("uuid", d.UUID))
+	m.logger.Info("domain destroyed", logs.Uint16("dom", uint16(id)), logs.Stringer("uuid", d.UUID))
 	if err := errors.Join(append(left, rest)...); err != nil {
 		return leftovers(op, id, err)
 	}

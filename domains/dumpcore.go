@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"syscall"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/coredump"
+	"goxl/domains/logs"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
 )
@@ -53,7 +52,7 @@ func (m *Manager) DumpCore(ctx context.Context, id abi.DomID, path string) error
 	if err := f.Commit(); err != nil {
 		return dumpFailed(id, op, Failed, err)
 	}
-	m.logger.Debug("core dumped", zap.Uint16("dom", uint16(id)), zap.Uint64("missing", r.Missing), zap.Uint64("extra", r.Extra))
+	m.logger.Debug("core dumped", logs.Uint16("dom", uint16(id)), logs.Uint64("missing", r.Missing), logs.Uint64("extra", r.Extra))
 	return nil
 }
 

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest"
 
 	"goxl/domains/config"
 	"goxl/domains/host"
 	"goxl/domains/host/hosttest"
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 	"goxl/xenctrl/xentest"
 	"goxl/xenstore"
@@ -34,7 +35,7 @@ type world struct {
 	host  *host.Host
 	kern  *hosttest.Kernel
 	trip  *tripwire // sees every request of a manager
-	log   *zap.Logger
+	log   *logs.Logger
 	nodes []string // in xenstore before anything was made
 	free  abi.KiB
 	ports int // of domain 0
@@ -66,9 +67,8 @@ func newWorld(t *testing.T, cfg xentest.Config) *world {
 			t.Fatal(err)
 		}
 	}
-	w.log = zap.NewNop()
 	if testing.Verbose() {
-		w.log = zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
+		w.log = logs.New(zaptest.NewLogger(t, zaptest.Level(zapcore.WarnLevel)).Core())
 	}
 	var exit func()
 	w.m, exit = w.process()

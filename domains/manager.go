@@ -9,13 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/config"
 	"goxl/domains/device"
 	"goxl/domains/dm"
 	"goxl/domains/host"
 	"goxl/domains/image/cache"
+	"goxl/domains/logs"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
@@ -24,7 +23,7 @@ import (
 // Options say how to open a Manager. The zero value opens the host's own Xen
 // and xenstore, and uses the built-in defaults of xl.conf.
 type Options struct {
-	Logger *zap.Logger  // nil is silent
+	Logger *logs.Logger // nil is silent
 	Conf   *config.Conf // xl.conf; nil means its defaults
 	Paths  Paths        // where the toolstack keeps its files
 
@@ -42,7 +41,7 @@ type Options struct {
 // state of its own about domains: each method asks Xen and xenstore. All
 // methods are safe for concurrent use.
 type Manager struct {
-	logger  *zap.Logger
+	logger  *logs.Logger
 	conf    *config.Conf
 	paths   Paths
 	xen     *xenctrl.Handle
@@ -71,9 +70,6 @@ func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 			err = errors.Join(err, m.Close())
 		}
 	}()
-	if m.logger == nil {
-		m.logger = zap.NewNop()
-	}
 	if m.conf == nil {
 		m.conf = config.DefaultConf()
 	}
@@ -110,7 +106,7 @@ func dialStore(ctx context.Context) (*xenstore.Client, error) {
 }
 
 func (m *Manager) cacheOptions() cache.Options {
-	o := cache.Options{Dir: m.paths.KernelCache, Report: func(err error) { m.logger.Warn("kernel cache not used", zap.Error(err)) }}
+	o := cache.Options{Dir: m.paths.KernelCache, Report: func(err error) { m.logger.Warn("kernel cache not used", logs.Error(err)) }}
 	if o.Dir == "off" {
 		o.Dir = ""
 	}

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/term"
 
+	_ "goxl/cmd/internal/oneproc" // none of these tools has work for two
 	"goxl/xenstore"
 )
 

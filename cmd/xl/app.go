@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/urfave/cli/v2"
 )
 
 // surroundings is what a run of xl takes from the outside; tests put a fake host
@@ -23,7 +21,7 @@ type surroundings struct {
 	// nothing to follow the ends of guests.
 	supervise func(dir string) error
 	// processors, if set, is told the command before anything is done for it.
-	processors func(release, string)
+	processors func(verb string)
 }
 
 // app is one run of xl.
@@ -57,7 +55,7 @@ func run(ctx context.Context, args []string, env surroundings) int {
 // main keeps the genuine xl's order of checks: options, a command at all, Xen,
 // xl.conf, the command's name. Verbs of our own that need no Xen come before it.
 func (a *app) main(ctx context.Context, args []string) int {
-	g, rest, ok := parseGlobals(args, a.env.release(), a.env.stderr)
+	g, rest, ok := parseGlobals(args, a.env.release, a.env.stderr)
 	if !ok {
 		return 1
 	}
@@ -67,7 +65,7 @@ func (a *app) main(ctx context.Context, args []string) int {
 		return 1
 	}
 	if a.env.processors != nil {
-		a.env.processors(a.env.release(), rest[0])
+		a.env.processors(rest[0])
 	}
 	if v := findOwnVerb(rest[0]); v != nil && v.offline {
 		a.release = a.env.release()
@@ -88,26 +86,19 @@ func (a *app) main(ctx context.Context, args []string) int {
 	return a.rep.report(a.dispatch(ctx, rest))
 }
 
-// dispatch finds the command and has cli run it on the arguments as they are:
-// the genuine rules for options are the scanner's.
+// dispatch finds the command and runs it on the arguments as they are: the
+// genuine rules for options are the scanner's.
 func (a *app) dispatch(ctx context.Context, args []string) error {
 	cmd, err := a.find(args)
 	if err != nil || cmd == nil {
 		return err
 	}
-	c := &cli.App{
-		Name: "xl", HideHelp: true, HideVersion: true,
-		Commands:       []*cli.Command{cmd},
-		Writer:         a.out,
-		ErrWriter:      a.env.stderr,
-		ExitErrHandler: func(*cli.Context, error) {},
-	}
-	return c.RunContext(ctx, append([]string{"xl", cmd.Name}, args[1:]...))
+	return cmd.run(ctx, args[1:])
 }
 
 // find returns the command that args start with; nil when there is nothing left
 // to do.
-func (a *app) find(args []string) (*cli.Command, error) {
+func (a *app) find(args []string) (*command, error) {
 	if e := lookup(a.release, args[0]); e != nil {
 		if a.globals.dryRun && !e.dryRun {
 			return nil, failf(nil, "command does not implement -N (dryrun) option")
@@ -132,7 +123,7 @@ func (a *app) find(args []string) (*cli.Command, error) {
 }
 
 // later is a command that is not done: only its help is there.
-func (a *app) later(name string) *cli.Command {
+func (a *app) later(name string) *command {
 	return a.new(name, body{
 		first: func(args []string) []string {
 			if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
@@ -164,18 +155,22 @@ type body struct {
 	run   func(ctx context.Context, args []string) error
 }
 
-// new wraps a command's body for cli.
-func (a *app) new(name string, b body) *cli.Command {
-	return &cli.Command{
-		Name: name, SkipFlagParsing: true, HideHelp: true,
-		Action: func(c *cli.Context) error {
-			args, err := a.options(name, &b, c.Args().Slice())
-			if err != nil {
-				return err
-			}
-			return b.run(c.Context, args)
-		},
-	}
+// command is a verb, ready to be given what stands behind it. It is no cli.Command:
+// cli would only call run, and its templates and expressions are a third of what a
+// short command spends on starting (docs/speed.md).
+type command struct {
+	run func(ctx context.Context, args []string) error
+}
+
+// new is a command that reads its options, then does what b says.
+func (a *app) new(name string, b body) *command {
+	return &command{run: func(ctx context.Context, args []string) error {
+		args, err := a.options(name, &b, args)
+		if err != nil {
+			return err
+		}
+		return b.run(ctx, args)
+	}}
 }
 
 // options goes through a command's options and checks the number of arguments

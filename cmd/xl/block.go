@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/domains/device"
@@ -13,7 +11,7 @@ import (
 
 // blockAttachCommand is "xl block-attach <Domain> <disk-spec-component(s)>...".
 // All components together are one disk.
-func blockAttachCommand(a *app) *cli.Command {
+func blockAttachCommand(a *app) *command {
 	return a.new("block-attach", body{min: 2, run: func(ctx context.Context, args []string) error {
 		id, err := a.host.domains.Find(ctx, args[0])
 		if err != nil {
@@ -36,7 +34,7 @@ func blockAttachCommand(a *app) *cli.Command {
 
 // blockDetachCommand is "xl block-detach [-f] <Domain> <DevId>". Up to 4.14 there
 // is no -f: a disk that the guest holds on to is taken away after a while.
-func blockDetachCommand(a *app) *cli.Command {
+func blockDetachCommand(a *app) *command {
 	how, verb := device.Safe, "safe_remove"
 	table := optionTable{"f", []longOption{{"force", false, 'f'}}}
 	if a.release < 15 {

@@ -1,10 +1,8 @@
 package main
 
-import "github.com/urfave/cli/v2"
-
 // command returns the command called name in the genuine table, or nil when it
 // is not done yet. Only the one that runs is built.
-func (a *app) command(name string) *cli.Command {
+func (a *app) command(name string) *command {
 	if build := commands(name); build != nil {
 		return build(a)
 	}
@@ -12,7 +10,7 @@ func (a *app) command(name string) *cli.Command {
 }
 
 // commands finds the constructor of a command.
-func commands(name string) func(*app) *cli.Command {
+func commands(name string) func(*app) *command {
 	switch name {
 	case "block-attach":
 		return blockAttachCommand
@@ -107,7 +105,7 @@ func commands(name string) func(*app) *cli.Command {
 }
 
 // poolCommands finds the constructor of a command about CPU pools and schedulers.
-func poolCommands(name string) func(*app) *cli.Command {
+func poolCommands(name string) func(*app) *command {
 	switch name {
 	case "cpupool-cpu-add":
 		return cpupoolCPUAddCommand
@@ -132,7 +130,7 @@ func poolCommands(name string) func(*app) *cli.Command {
 }
 
 // ownCommand returns our own verb called name, or nil when there is none.
-func (a *app) ownCommand(name string) *cli.Command {
+func (a *app) ownCommand(name string) *command {
 	switch name {
 	case gcVerb:
 		return gcCommand(a)

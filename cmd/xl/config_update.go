@@ -6,15 +6,13 @@ import (
 	"os"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/xenctrl/abi"
 )
 
 // configUpdateCommand is "xl config-update <Domain> <ConfigFile> [options] [vars]".
 // The domain and the file may stand before the options. The text is used when the
 // guest is rebooted the next time.
-func configUpdateCommand(a *app) *cli.Command {
+func configUpdateCommand(a *app) *command {
 	var id abi.DomID
 	debug := false
 	c := &creating{dryRun: a.globals.dryRun}
@@ -39,20 +37,19 @@ func configUpdateCommand(a *app) *cli.Command {
 	}.afterFile(&c.file)
 	// The genuine xl asks for help under a name that is no command.
 	cmd := a.new("config_update", b)
-	action := cmd.Action
-	cmd.Name = "config-update"
-	cmd.Action = func(x *cli.Context) error {
-		if x.NArg() == 0 {
+	update := cmd.run
+	cmd.run = func(ctx context.Context, args []string) error {
+		if len(args) == 0 {
 			a.out.WriteString(helpCommand(a.release, "config-update"))
 			return failf(nil, "xl config-update requires a domain argument")
 		}
 		fmt.Fprint(a.env.stderr, "WARNING: xl now has better capability to manage domain configuration, "+
 			"avoid using this command when possible\n")
 		var err error
-		if id, err = a.domain(x.Context, x.Args().First()); err != nil {
+		if id, err = a.domain(ctx, args[0]); err != nil {
 			return err
 		}
-		return action(x)
+		return update(ctx, args)
 	}
 	return cmd
 }

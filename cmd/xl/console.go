@@ -7,7 +7,6 @@ import (
 	"os/signal"
 	"strconv"
 
-	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
 	"goxl/domains"
@@ -25,7 +24,7 @@ const (
 // genuine one runs a program of its own, xenconsole; ours is the client itself,
 // with that program's texts and exit statuses. "--log [--back=N] <Domain>" shows what
 // our console daemon has kept instead.
-func consoleCommand(a *app) *cli.Command {
+func consoleCommand(a *app) *command {
 	var kind, escape string
 	num, back := 0, 0
 	kept := false

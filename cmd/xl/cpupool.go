@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains/config"
 	"goxl/domains/cpupool"
 )
@@ -21,7 +19,7 @@ func (a *app) pool(ctx context.Context, arg string) (cpupool.Pool, error) {
 
 // cpupoolListCommand is "xl cpupool-list [-c] [<CPU Pool>]". Unlike the other
 // commands it knows pools by name only.
-func cpupoolListCommand(a *app) *cli.Command {
+func cpupoolListCommand(a *app) *command {
 	cpus := false
 	return a.new("cpupool-list", body{
 		table: optionTable{"c", []longOption{{"cpus", false, 'c'}}},
@@ -52,7 +50,7 @@ func cpupoolListCommand(a *app) *cli.Command {
 }
 
 // cpupoolDestroyCommand is "xl cpupool-destroy <CPU Pool>".
-func cpupoolDestroyCommand(a *app) *cli.Command {
+func cpupoolDestroyCommand(a *app) *command {
 	return a.new("cpupool-destroy", body{min: 1, run: func(ctx context.Context, args []string) error {
 		p, err := a.pool(ctx, args[0])
 		if err != nil {
@@ -66,7 +64,7 @@ func cpupoolDestroyCommand(a *app) *cli.Command {
 }
 
 // cpupoolRenameCommand is "xl cpupool-rename <CPU Pool> <new name>".
-func cpupoolRenameCommand(a *app) *cli.Command {
+func cpupoolRenameCommand(a *app) *command {
 	return a.new("cpupool-rename", body{min: 2, run: func(ctx context.Context, args []string) error {
 		p, err := a.pool(ctx, args[0])
 		if err != nil {
@@ -81,7 +79,7 @@ func cpupoolRenameCommand(a *app) *cli.Command {
 
 // cpupoolCPUAddCommand is "xl cpupool-cpu-add <CPU Pool> <CPU nr>|node:<node nr>".
 // What could not be added is told, and is no failure.
-func cpupoolCPUAddCommand(a *app) *cli.Command {
+func cpupoolCPUAddCommand(a *app) *command {
 	return a.new("cpupool-cpu-add", body{min: 2, run: func(ctx context.Context, args []string) error {
 		cpus, err := a.cpuList(args[1])
 		if err != nil {
@@ -99,7 +97,7 @@ func cpupoolCPUAddCommand(a *app) *cli.Command {
 }
 
 // cpupoolCPURemoveCommand is "xl cpupool-cpu-remove <CPU Pool> <CPU nr>|node:<node nr>".
-func cpupoolCPURemoveCommand(a *app) *cli.Command {
+func cpupoolCPURemoveCommand(a *app) *command {
 	return a.new("cpupool-cpu-remove", body{min: 2, run: func(ctx context.Context, args []string) error {
 		cpus, err := a.cpuList(args[1])
 		if err != nil {
@@ -136,7 +134,7 @@ func (a *app) cpuList(text string) ([]int, error) {
 
 // cpupoolMigrateCommand is "xl cpupool-migrate <Domain> <CPU Pool>". The domain
 // must have a name.
-func cpupoolMigrateCommand(a *app) *cli.Command {
+func cpupoolMigrateCommand(a *app) *command {
 	return a.new("cpupool-migrate", body{min: 2, run: func(ctx context.Context, args []string) error {
 		id, err := a.host.domains.Find(ctx, args[0])
 		if err == nil {

@@ -7,8 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/migrate"
@@ -37,7 +35,7 @@ type creating struct {
 const timelineLetter = ownLetter
 
 // createCommand is "xl create <ConfigFile> [options] [vars]".
-func createCommand(a *app) *cli.Command {
+func createCommand(a *app) *command {
 	c := &creating{dryRun: a.globals.dryRun}
 	b := body{
 		table: optionTable{"AFVcdef:inpq", []longOption{

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 )
 
 // destroyCommand is "xl destroy [-f] <Domain>".
-func destroyCommand(a *app) *cli.Command {
+func destroyCommand(a *app) *command {
 	force := false
 	return a.new("destroy", body{
 		table: optionTable{letters: "f"},

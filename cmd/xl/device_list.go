@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/xenctrl/abi"
 )
 
 // blockListCommand is "xl block-list <Domain>...". A name that nobody has is told
 // and passed over.
-func blockListCommand(a *app) *cli.Command {
+func blockListCommand(a *app) *command {
 	return a.new("block-list", body{min: 1, run: func(ctx context.Context, args []string) error {
 		a.out.WriteString(blockListHeader())
 		var last error
@@ -33,7 +31,7 @@ func blockListCommand(a *app) *cli.Command {
 }
 
 // networkListCommand is "xl network-list <Domain>...".
-func networkListCommand(a *app) *cli.Command {
+func networkListCommand(a *app) *command {
 	return a.listEach("network-list", networkListHeader(), func(ctx context.Context, id abi.DomID) error {
 		nics, err := a.host.domains.NICs(ctx, id)
 		for i := range nics {
@@ -44,7 +42,7 @@ func networkListCommand(a *app) *cli.Command {
 }
 
 // channelListCommand is "xl channel-list <Domain>...".
-func channelListCommand(a *app) *cli.Command {
+func channelListCommand(a *app) *command {
 	return a.listEach("channel-list", channelListHeader(), func(ctx context.Context, id abi.DomID) error {
 		channels, err := a.host.domains.Channels(ctx, id)
 		for i := range channels {
@@ -56,7 +54,7 @@ func channelListCommand(a *app) *cli.Command {
 
 // listEach is a command that prints a header, then lines for each domain named.
 // A domain without the directories, as one that does not exist, has no lines.
-func (a *app) listEach(name, header string, list func(context.Context, abi.DomID) error) *cli.Command {
+func (a *app) listEach(name, header string, list func(context.Context, abi.DomID) error) *command {
 	return a.new(name, body{min: 1, run: func(ctx context.Context, args []string) error {
 		a.out.WriteString(header)
 		var last error

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-
-	"github.com/urfave/cli/v2"
 )
 
 // dmesgCommand is "xl dmesg [-c]".
-func dmesgCommand(a *app) *cli.Command {
+func dmesgCommand(a *app) *command {
 	clear := false
 	return a.new("dmesg", body{
 		table: optionTable{"c", []longOption{{"clear", false, 'c'}}},
@@ -24,7 +22,7 @@ func dmesgCommand(a *app) *cli.Command {
 }
 
 // debugKeysCommand is "xl debug-keys <Keys>".
-func debugKeysCommand(a *app) *cli.Command {
+func debugKeysCommand(a *app) *command {
 	return a.new("debug-keys", body{min: 1, run: func(ctx context.Context, args []string) error {
 		if err := a.host.xen.SendDebugKeys(args[0]); err != nil {
 			return failf(err, "cannot send debug keys: %s", args[0])

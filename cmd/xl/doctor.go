@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains/doctor"
 )
 
@@ -15,7 +13,7 @@ import (
 const doctorVerb = "doctor"
 
 // doctorCommand is "xl doctor [--json]".
-func doctorCommand(a *app) *cli.Command {
+func doctorCommand(a *app) *command {
 	asJSON := false
 	return a.new(doctorVerb, body{
 		table: optionTable{"j", []longOption{{"json", false, 'j'}}},

@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/xenctrl/abi"
 )
 
 // domidCommand is "xl domid <DomainName>". Digits are a name here.
-func domidCommand(a *app) *cli.Command {
+func domidCommand(a *app) *command {
 	return a.new("domid", body{min: 1, run: func(ctx context.Context, args []string) error {
 		id, err := a.host.domains.ByName(ctx, args[0])
 		if err != nil {
@@ -22,7 +20,7 @@ func domidCommand(a *app) *cli.Command {
 }
 
 // domnameCommand is "xl domname <DomainId>".
-func domnameCommand(a *app) *cli.Command {
+func domnameCommand(a *app) *command {
 	return a.new("domname", body{min: 1, run: func(ctx context.Context, args []string) error {
 		n, rest := strtol(args[0])
 		if rest == args[0] {

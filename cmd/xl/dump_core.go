@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-
-	"github.com/urfave/cli/v2"
 )
 
 // dumpCoreCommand is "xl dump-core <Domain> <filename>".
-func dumpCoreCommand(a *app) *cli.Command {
+func dumpCoreCommand(a *app) *command {
 	return a.new("dump-core", body{min: 2, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {

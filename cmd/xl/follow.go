@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/urfave/cli/v2"
-	"go.uber.org/zap"
-
 	"goxl/domains"
 	"goxl/domains/config"
+	"goxl/domains/logs"
 	"goxl/domains/supervise"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
@@ -80,14 +78,14 @@ func (a *app) superviseOptions() supervise.Options {
 // superviseCommand is the supervisor itself. It ends when no guest needs it. Losing
 // xenstore for a while does not end it: it has a connection of its own, which is
 // made again.
-func superviseCommand(a *app) *cli.Command {
+func superviseCommand(a *app) *command {
 	return a.new(superviseVerb, body{run: func(ctx context.Context, args []string) (err error) {
 		ctx, stop := interruptible(ctx)
 		defer stop()
 		o := a.superviseOptions()
 		store, err := xenstore.Dial(ctx, xenstore.WithWait(), xenstore.WithReconnect(func(why error) {
 			if why != nil {
-				o.Logger.Warn("the connection to xenstore was lost", zap.Error(why))
+				o.Logger.Warn("the connection to xenstore was lost", logs.Error(why))
 			} else {
 				o.Logger.Info("connected to xenstore again")
 			}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 )
 
@@ -13,7 +11,7 @@ import (
 const gcVerb = "gc"
 
 // gcCommand is "xl gc [--dry-run]".
-func gcCommand(a *app) *cli.Command {
+func gcCommand(a *app) *command {
 	dry := a.globals.dryRun
 	return a.new(gcVerb, body{
 		table: optionTable{"n", []longOption{{"dry-run", false, 'n'}}},

@@ -20,7 +20,7 @@ type globals struct {
 // program's name, and returns what follows them, the command first. Like the
 // genuine xl it stops at the first plain argument and knows letters only; our
 // own long names match in full. Messages about mistakes go to w.
-func parseGlobals(args []string, r release, w io.Writer) (g globals, rest []string, ok bool) {
+func parseGlobals(args []string, r func() release, w io.Writer) (g globals, rest []string, ok bool) {
 	for rest = args[1:]; len(rest) > 0; rest = rest[1:] {
 		a := rest[0]
 		switch {
@@ -32,7 +32,7 @@ func parseGlobals(args []string, r release, w io.Writer) (g globals, rest []stri
 			continue
 		}
 		for i := 1; i < len(a); i++ { // a second dash is a letter as well
-			if a[i] == 'T' && r < 15 || !g.set(a[i]) {
+			if a[i] == 'T' && r() < 15 || !g.set(a[i]) {
 				fmt.Fprintf(w, "%s: invalid option -- '%c'\nunknown global option\n", args[0], a[i])
 				return g, nil, false
 			}

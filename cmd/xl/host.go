@@ -8,12 +8,13 @@ import (
 	"strconv"
 	"strings"
 
-	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/domains/cpupool"
 	files "goxl/domains/host"
+	"goxl/domains/logs"
 	"goxl/xenctrl"
 	"goxl/xenstore"
 )
@@ -92,26 +93,24 @@ func (h *host) stats() string {
 	return b.String()
 }
 
-// newLogger is the log of what the toolstack does, for -v. Building one takes
-// time, so there is none without.
-func newLogger(g globals) *zap.Logger {
+// newLogger is the log of what the toolstack does, for -v: on stderr, a line for
+// each entry.
+func newLogger(g globals) *logs.Logger {
 	if g.verbosity == 0 {
 		return nil
 	}
-	c := zap.NewDevelopmentConfig()
-	c.DisableCaller, c.DisableStacktrace = true, true
-	c.Level = zap.NewAtomicLevelAt(zap.InfoLevel)
+	level := zapcore.InfoLevel
 	if g.verbosity > 1 {
-		c.Level.SetLevel(zap.DebugLevel)
+		level = zapcore.DebugLevel
+	}
+	form := zapcore.EncoderConfig{
+		TimeKey: "time", LevelKey: "level", MessageKey: "message",
+		EncodeTime: zapcore.ISO8601TimeEncoder, EncodeLevel: zapcore.CapitalLevelEncoder, EncodeDuration: zapcore.StringDurationEncoder,
 	}
 	if !g.timestamps {
-		c.EncoderConfig.TimeKey = ""
+		form.TimeKey = ""
 	}
-	l, err := c.Build()
-	if err != nil {
-		return nil
-	}
-	return l
+	return logs.New(zapcore.NewCore(zapcore.NewConsoleEncoder(form), zapcore.Lock(os.Stderr), level))
 }
 
 // noHost is why there is no host to act on.

@@ -6,14 +6,12 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
 )
 
 // infoCommand is "xl info [-n] [-x] [name]"; -x is there since 4.21.
-func infoCommand(a *app) *cli.Command {
+func infoCommand(a *app) *command {
 	var numa, store bool
 	table := optionTable{"n", []longOption{{"numa", false, 'n'}}}
 	if a.release >= 21 {

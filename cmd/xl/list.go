@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 )
 
 // listCommand is "xl list [options] [Domain]".
-func listCommand(a *app) *cli.Command {
+func listCommand(a *app) *command {
 	var cols columns
 	long := false
 	return a.new("list", body{
@@ -47,7 +45,7 @@ func listCommand(a *app) *cli.Command {
 }
 
 // claimsCommand is "xl claims".
-func claimsCommand(a *app) *cli.Command {
+func claimsCommand(a *app) *command {
 	return a.new("claims", body{run: func(ctx context.Context, args []string) error {
 		if !a.host.conf.ClaimMode {
 			fmt.Fprintln(a.env.stderr, "claim_mode not enabled (see man xl.conf).")
@@ -89,7 +87,7 @@ func (a *app) list(ctx context.Context, cols columns, list []domains.Domain) err
 }
 
 // sharingCommand is "xl sharing [Domain]".
-func sharingCommand(a *app) *cli.Command {
+func sharingCommand(a *app) *command {
 	return a.new("sharing", body{run: func(ctx context.Context, args []string) error {
 		list, err := a.selection(ctx, "sharing", args)
 		if err != nil {
@@ -104,7 +102,7 @@ func sharingCommand(a *app) *cli.Command {
 }
 
 // vmListCommand is "xl vm-list".
-func vmListCommand(a *app) *cli.Command {
+func vmListCommand(a *app) *command {
 	return a.new("vm-list", body{run: func(ctx context.Context, args []string) error {
 		list, err := a.guests(ctx)
 		if err != nil {

@@ -8,14 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 	"goxl/xenctrl/abi"
 )
 
 // memMaxCommand is "xl mem-max <Domain> <size>".
-func memMaxCommand(a *app) *cli.Command {
+func memMaxCommand(a *app) *command {
 	return a.memCommand("mem-max", "static", func(ctx context.Context, id abi.DomID, size abi.KiB) error {
 		return a.host.domains.SetMaxMem(ctx, id, size)
 	})
@@ -25,7 +23,7 @@ func memMaxCommand(a *app) *cli.Command {
 // tool the command ends when the target is set. A guest takes its time to follow, and
 // may not: whoever wants to know that asks for it with an option of our own, since a
 // command that waits, or says more than before, would break scripts.
-func memSetCommand(a *app) *cli.Command {
+func memSetCommand(a *app) *command {
 	var patience time.Duration
 	var bad error
 	b := a.memBody("dynamic", func(ctx context.Context, id abi.DomID, size abi.KiB) error {
@@ -74,7 +72,7 @@ func cutWait(args []string) (rest []string, patience time.Duration, err error) {
 	return args[1:], patience, nil
 }
 
-func (a *app) memCommand(name, kind string, set func(context.Context, abi.DomID, abi.KiB) error) *cli.Command {
+func (a *app) memCommand(name, kind string, set func(context.Context, abi.DomID, abi.KiB) error) *command {
 	return a.new(name, a.memBody(kind, set))
 }
 

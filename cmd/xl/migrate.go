@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/migrate"
@@ -39,7 +37,7 @@ type migrating struct {
 }
 
 // migrateCommand is "xl migrate [options] <Domain> <host>".
-func migrateCommand(a *app) *cli.Command {
+func migrateCommand(a *app) *command {
 	o := &migrating{ssh: "ssh"}
 	return a.new("migrate", body{
 		table: optionTable{"FC:s:epD", []longOption{

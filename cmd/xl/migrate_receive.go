@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 
-	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
 	"goxl/migrate"
@@ -17,7 +16,7 @@ import (
 
 // migrateReceiveCommand is "xl migrate-receive", which the sender calls. Its
 // standard output belongs to the protocol.
-func migrateReceiveCommand(a *app) *cli.Command {
+func migrateReceiveCommand(a *app) *command {
 	c := &creating{}
 	var remus, asked bool
 	return a.new("migrate-receive", body{

@@ -4,15 +4,13 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/domains/device"
 )
 
 // networkAttachCommand is "xl network-attach <Domain> [key=value]...".
-func networkAttachCommand(a *app) *cli.Command {
+func networkAttachCommand(a *app) *command {
 	return a.new("network-attach", body{min: 1, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {
@@ -35,7 +33,7 @@ func networkAttachCommand(a *app) *cli.Command {
 }
 
 // networkDetachCommand is "xl network-detach <Domain> <DevId|mac>".
-func networkDetachCommand(a *app) *cli.Command {
+func networkDetachCommand(a *app) *command {
 	return a.new("network-detach", body{min: 2, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-
-	"github.com/urfave/cli/v2"
 )
 
 // pauseCommand is "xl pause <Domain>".
-func pauseCommand(a *app) *cli.Command {
+func pauseCommand(a *app) *command {
 	return a.new("pause", body{min: 1, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {
@@ -18,7 +16,7 @@ func pauseCommand(a *app) *cli.Command {
 }
 
 // unpauseCommand is "xl unpause <Domain>".
-func unpauseCommand(a *app) *cli.Command {
+func unpauseCommand(a *app) *command {
 	return a.new("unpause", body{min: 1, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {

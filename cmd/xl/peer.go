@@ -22,15 +22,15 @@ type way struct {
 	xl      string // what calls its xl, without a verb; "" when that cannot be told
 }
 
-// bareReceiver is a command of which the end may be replaced: nothing in it means
+// bareReceiverForm is a command of which the end may be replaced: nothing in it means
 // anything to a shell beyond words.
-var bareReceiver = regexp.MustCompile("^([^|;&<>()$`'\"\\\\\n]*\\S)\\s+migrate-receive(\\s+-[a-z]+)*\\s*$")
+const bareReceiverForm = "^([^|;&<>()$`'\"\\\\\n]*\\S)\\s+migrate-receive(\\s+-[a-z]+)*\\s*$"
 
 // wayTo is the way to host. With an empty ssh command, host is the whole command.
 func (o *migrating) wayTo(g globals, terminal bool, host string) way {
 	if o.ssh == "" {
 		w := way{receive: host}
-		if m := bareReceiver.FindStringSubmatch(host); m != nil {
+		if m := regexp.MustCompile(bareReceiverForm).FindStringSubmatch(host); m != nil {
 			w.xl = m[1]
 		}
 		return w

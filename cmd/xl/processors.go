@@ -1,23 +1,26 @@
 package main
 
 import (
-	"runtime"
 	"slices"
+
+	"goxl/cmd/internal/oneproc"
 )
 
 // several are the commands with work for more than one processor: they move, pack or
 // write guests' memory, or look after many guests.
 var several = []string{"create", "dump-core", "migrate", "migrate-receive", "restore", "save", "stream", superviseVerb}
 
-// useProcessors keeps a command to one processor unless it has work for more. Nearly
-// all of them ask, wait for an answer and print it; to have another processor woken
+// useProcessors gives all processors to a command that has work for them. The others,
+// nearly all, ask, wait for an answer and print it; to have another processor woken
 // for each answer takes them longer than the answer (bench/table.md has list, info
 // and domid).
-func useProcessors(r release, verb string) {
-	if e := lookup(r, verb); e != nil {
+func useProcessors(verb string) {
+	// Which release runs is not known yet. Another may cut short a name in another
+	// way, which here costs no more than time.
+	if e := lookup(newestRelease, verb); e != nil {
 		verb = e.name
 	}
-	if !slices.Contains(several, verb) {
-		runtime.GOMAXPROCS(1)
+	if slices.Contains(several, verb) {
+		oneproc.All()
 	}
 }

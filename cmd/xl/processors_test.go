@@ -3,11 +3,13 @@ package main
 import (
 	"runtime"
 	"testing"
+
+	"goxl/cmd/internal/oneproc"
 )
 
 func TestUseProcessors(t *testing.T) {
-	before := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(before)
+	oneproc.All()
+	all := runtime.GOMAXPROCS(0)
 	for _, tt := range []struct {
 		verb string
 		all  bool
@@ -15,10 +17,11 @@ func TestUseProcessors(t *testing.T) {
 		{"list", false}, {"inf", false}, {"nonsense", false}, {gcVerb, false},
 		{"create", true}, {"crea", true}, {"migrate-receive", true}, {superviseVerb, true},
 	} {
-		runtime.GOMAXPROCS(3)
-		useProcessors(17, tt.verb)
-		if got := runtime.GOMAXPROCS(0) == 3; got != tt.all {
+		runtime.GOMAXPROCS(all + 1)
+		useProcessors(tt.verb)
+		if got := runtime.GOMAXPROCS(0) == all; got != tt.all {
 			t.Errorf("%s: all processors %t, want %t", tt.verb, got, tt.all)
 		}
 	}
+	oneproc.All()
 }

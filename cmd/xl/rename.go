@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-
-	"github.com/urfave/cli/v2"
 )
 
 // renameCommand is "xl rename <Domain> <NewDomainName>".
-func renameCommand(a *app) *cli.Command {
+func renameCommand(a *app) *command {
 	return a.new("rename", body{min: 2, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {

@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains/config"
 	"goxl/migrate"
 	"goxl/migrate/stream"
 )
 
 // restoreCommand is "xl restore [options] [<ConfigFile>] <CheckpointFile>".
-func restoreCommand(a *app) *cli.Command {
+func restoreCommand(a *app) *command {
 	c := &creating{}
 	return a.new("restore", body{
 		table: optionTable{"FcpdeVA", []longOption{

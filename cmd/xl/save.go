@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains/config"
 	"goxl/migrate"
 	"goxl/migrate/savefile"
@@ -27,7 +25,7 @@ type saving struct {
 const compressLetter = ownLetter
 
 // saveCommand is "xl save [options] <Domain> <CheckpointFile> [<ConfigFile>]".
-func saveCommand(a *app) *cli.Command {
+func saveCommand(a *app) *command {
 	s := &saving{}
 	return a.new("save", body{
 		table: optionTable{"cpD", []longOption{{"compress", false, compressLetter}}},

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 	"goxl/domains/cpupool"
 	"goxl/xenctrl/abi"
@@ -46,7 +44,7 @@ func (s *scheduling) option(letter byte, arg string) error {
 }
 
 // schedCreditCommand is "xl sched-credit".
-func schedCreditCommand(a *app) *cli.Command {
+func schedCreditCommand(a *app) *command {
 	s := &scheduling{sched: abi.SchedCredit}
 	return a.new("sched-credit", body{
 		table: optionTable{"d:w:c:p:t:r:m:s", []longOption{
@@ -71,7 +69,7 @@ func schedCreditCommand(a *app) *cli.Command {
 }
 
 // schedCredit2Command is "xl sched-credit2".
-func schedCredit2Command(a *app) *cli.Command {
+func schedCredit2Command(a *app) *command {
 	s := &scheduling{sched: abi.SchedCredit2}
 	return a.new("sched-credit2", body{
 		table: optionTable{"d:w:c:p:r:s", []longOption{

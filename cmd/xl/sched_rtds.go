@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 	"goxl/xenctrl/abi"
 )
@@ -69,7 +67,7 @@ func (r *realTime) check() error {
 }
 
 // schedRTDSCommand is "xl sched-rtds".
-func schedRTDSCommand(a *app) *cli.Command {
+func schedRTDSCommand(a *app) *command {
 	r := &realTime{}
 	return a.new("sched-rtds", body{
 		// The letter c takes no argument, the genuine xl forgot it; the long name does.

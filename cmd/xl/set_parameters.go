@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"strings"
-
-	"github.com/urfave/cli/v2"
 )
 
 // setParametersCommand is "xl set-parameters <Params>": settings of Xen's command
 // line that can be changed later, each "name=value" or "[no]name".
-func setParametersCommand(a *app) *cli.Command {
+func setParametersCommand(a *app) *command {
 	return a.new("set-parameters", body{min: 1, run: func(ctx context.Context, args []string) error {
 		for _, p := range parameters(args[0]) {
 			if err := a.host.xen.HypfsWrite("/params/"+p.name, p.value); err != nil {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 	"goxl/xenctrl/abi"
 )
@@ -30,12 +28,12 @@ var (
 )
 
 // shutdownCommand is "xl shutdown [-a|-w|-F] <Domain>".
-func shutdownCommand(a *app) *cli.Command { return a.endCommand(&shuttingDown) }
+func shutdownCommand(a *app) *command { return a.endCommand(&shuttingDown) }
 
 // rebootCommand is "xl reboot [-a|-w|-F] <Domain>".
-func rebootCommand(a *app) *cli.Command { return a.endCommand(&rebooting) }
+func rebootCommand(a *app) *command { return a.endCommand(&rebooting) }
 
-func (a *app) endCommand(e *ending) *cli.Command {
+func (a *app) endCommand(e *ending) *command {
 	var all, acpi bool
 	wait := 0 // once: for the guest to end; more: for the domain to be gone
 	return a.new(e.name, body{

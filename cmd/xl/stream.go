@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/migrate/savefile"
 	"goxl/migrate/stream"
 )
@@ -17,7 +15,7 @@ import (
 // streamCommand is "xl stream verify <File>..." and "xl stream inspect <File>",
 // which look into what xl save wrote, or what was caught of a migration, and "xl
 // stream unpack <File> <To>", which makes a plain one of it. They need no Xen.
-func streamCommand(a *app) *cli.Command {
+func streamCommand(a *app) *command {
 	return a.new("stream", body{
 		min: 2,
 		run: func(ctx context.Context, args []string) error {

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-
-	"github.com/urfave/cli/v2"
 )
 
 // suspendCommand is "xl suspend <Domain>".
-func suspendCommand(a *app) *cli.Command {
+func suspendCommand(a *app) *command {
 	return a.new("suspend", body{min: 1, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {
@@ -20,7 +18,7 @@ func suspendCommand(a *app) *cli.Command {
 }
 
 // resumeCommand is "xl resume <Domain>".
-func resumeCommand(a *app) *cli.Command {
+func resumeCommand(a *app) *command {
 	return a.new("resume", body{min: 1, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-
-	"github.com/urfave/cli/v2"
 )
 
 // sysrqCommand is "xl sysrq <Domain> <letter>".
-func sysrqCommand(a *app) *cli.Command {
+func sysrqCommand(a *app) *command {
 	return a.new("sysrq", body{min: 2, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {

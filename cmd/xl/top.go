@@ -6,12 +6,11 @@ import (
 	"os"
 	"os/exec"
 
-	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 )
 
 // topCommand is "xl top": the program xentop, found by the shell.
-func topCommand(a *app) *cli.Command {
+func topCommand(a *app) *command {
 	return a.new("top", body{run: func(ctx context.Context, args []string) error {
 		if err := a.out.Flush(); err != nil {
 			return err

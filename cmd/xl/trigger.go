@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 )
 
@@ -30,7 +28,7 @@ func parseTrigger(s string) (domains.Trigger, bool) {
 }
 
 // triggerCommand is "xl trigger <Domain> <nmi|reset|init|power|sleep|s3resume> [<VCPU>]".
-func triggerCommand(a *app) *cli.Command {
+func triggerCommand(a *app) *command {
 	return a.new("trigger", body{min: 2, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {
@@ -55,7 +53,7 @@ func triggerCommand(a *app) *cli.Command {
 }
 
 // buttonPressCommand is "xl button-press <Domain> <Button>".
-func buttonPressCommand(a *app) *cli.Command {
+func buttonPressCommand(a *app) *command {
 	b := body{min: 2, run: func(ctx context.Context, args []string) error {
 		id, err := a.domain(ctx, args[0])
 		if err != nil {
@@ -68,10 +66,10 @@ func buttonPressCommand(a *app) *cli.Command {
 		return a.ignored(a.host.domains.SendTrigger(ctx, id, t, 0))
 	}}
 	c := a.new("button-press", b)
-	action := c.Action
-	c.Action = func(c *cli.Context) error { // the warning comes before a look at the options
+	press := c.run
+	c.run = func(ctx context.Context, args []string) error { // the warning comes before a look at the options
 		fmt.Fprintln(a.env.stderr, `WARNING: "button-press" is deprecated. Please use "trigger"`)
-		return action(c)
+		return press(ctx, args)
 	}
 	return c
 }

@@ -5,14 +5,12 @@ import (
 	"os"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 	"goxl/xenctrl/abi"
 )
 
 // uptimeCommand is "xl uptime [-s] [Domain]".
-func uptimeCommand(a *app) *cli.Command {
+func uptimeCommand(a *app) *command {
 	short := false
 	return a.new("uptime", body{
 		table: optionTable{letters: "s"},

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 )
 
 // vcpuListCommand is "xl vcpu-list [Domain, ...]".
-func vcpuListCommand(a *app) *cli.Command {
+func vcpuListCommand(a *app) *command {
 	return a.new("vcpu-list", body{run: func(ctx context.Context, args []string) error {
 		phys, err := a.host.xen.PhysInfo()
 		if err != nil {

@@ -4,13 +4,11 @@ import (
 	"context"
 	"math"
 
-	"github.com/urfave/cli/v2"
-
 	"goxl/domains"
 )
 
 // vcpuSetCommand is "xl vcpu-set [-i] <Domain> <vCPUs>".
-func vcpuSetCommand(a *app) *cli.Command {
+func vcpuSetCommand(a *app) *command {
 	checkHost := true
 	return a.new("vcpu-set", body{
 		table: optionTable{"i", []longOption{{"ignore-host", false, 'i'}}},
@@ -52,7 +50,7 @@ func vcpuSetCommand(a *app) *cli.Command {
 }
 
 // vcpuPinCommand is "xl vcpu-pin [-f] <Domain> <VCPU|all> <Hard|-|all> [Soft|-|all]".
-func vcpuPinCommand(a *app) *cli.Command {
+func vcpuPinCommand(a *app) *command {
 	p := pinning{}
 	return a.new("vcpu-pin", body{
 		table: optionTable{"fi", []longOption{

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
 	"goxl/domains"
@@ -16,7 +15,7 @@ import (
 
 // vncviewerCommand is "xl vncviewer [--autopass] <Domain>": it becomes $VNCVIEWER
 // or vncviewer.
-func vncviewerCommand(a *app) *cli.Command {
+func vncviewerCommand(a *app) *command {
 	pass := false
 	return a.new("vncviewer", body{
 		table: optionTable{"a", []longOption{{"autopass", false, 'a'}, {"vncviewer-autopass", false, 'a'}}},

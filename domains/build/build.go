@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
+	"goxl/domains/logs"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
 )
@@ -15,7 +14,7 @@ import (
 type builder struct {
 	guest
 	p   *Params
-	log *zap.Logger
+	log *logs.Logger
 	res Result
 }
 
@@ -44,9 +43,6 @@ type plan interface {
 // that is too small for it ErrTooSmall, a host without enough xenctrl.ErrNoMemory.
 func Run(ctx context.Context, h *xenctrl.Handle, dom abi.DomID, params Params) (*Result, error) {
 	b := &builder{guest: guest{h: h, dom: dom}, p: &params, log: params.Log}
-	if b.log == nil {
-		b.log = zap.NewNop()
-	}
 	if err := params.complete(h.Version()); err != nil {
 		return nil, fmt.Errorf("build domain %d: %w", dom, err)
 	}

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/config"
+	"goxl/domains/logs"
 	"goxl/domains/policy"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
@@ -26,7 +25,7 @@ func (b *builder) place() error {
 		if best == nil {
 			return nil // a host of one node, or no node with room: anywhere
 		}
-		b.log.Debug("NUMA placement", zap.Int("nodes", best.Nodes.Count()), zap.Int("cpus", best.CPUs))
+		b.log.Debug("NUMA placement", logs.Int("nodes", best.Nodes.Count()), logs.Int("cpus", best.CPUs))
 		nodes, b.res.Nodes = best.Nodes, best.Nodes
 		soft := abi.Bitmap(host.CPUsOf(nodes))
 		for i := range b.p.VCPUs {

@@ -4,10 +4,9 @@ import (
 	"io"
 	"time"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/config"
 	"goxl/domains/image"
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 )
 
@@ -68,7 +67,7 @@ type Params struct {
 	Store   Ring // where xenstored runs
 	Console Ring // where the console backend runs
 
-	Log *zap.Logger // nil: silent
+	Log *logs.Logger // nil: silent
 }
 
 // Module is a file that is handed to the kernel, the first one being its ramdisk.

@@ -1,8 +1,6 @@
 package coredump
 
 import (
-	"bytes"
-	"debug/elf"
 	"encoding/binary"
 
 	"goxl/xenctrl/abi"
@@ -40,7 +38,7 @@ type layout struct {
 // section is one line of the section table.
 type section struct {
 	name          string
-	kind          elf.SectionType
+	kind          uint32
 	offset, size  uint64
 	align, stride uint64
 }
@@ -49,19 +47,19 @@ type section struct {
 // start on a page boundary; the table of their numbers and the strings follow.
 func (l layout) sections() []section {
 	all := []section{
-		{name: secStrings, kind: elf.SHT_STRTAB},
-		{name: secNotes, kind: elf.SHT_NOTE, size: uint64(l.notes)},
-		{name: secRegisters, kind: elf.SHT_PROGBITS, size: uint64(l.vcpus) * abi.VCPUContextSize, align: 8, stride: abi.VCPUContextSize},
+		{name: secStrings, kind: sectionStrings},
+		{name: secNotes, kind: sectionNote, size: uint64(l.notes)},
+		{name: secRegisters, kind: sectionBytes, size: uint64(l.vcpus) * abi.VCPUContextSize, align: 8, stride: abi.VCPUContextSize},
 	}
 	if l.sharedInfo {
-		all = append(all, section{name: secSharedInfo, kind: elf.SHT_PROGBITS, size: abi.PageSize, align: 8, stride: abi.PageSize})
+		all = append(all, section{name: secSharedInfo, kind: sectionBytes, size: abi.PageSize, align: 8, stride: abi.PageSize})
 	}
-	numbers := section{name: secP2M, kind: elf.SHT_PROGBITS, size: l.pages * p2mEntry, align: 8, stride: p2mEntry}
+	numbers := section{name: secP2M, kind: sectionBytes, size: l.pages * p2mEntry, align: 8, stride: p2mEntry}
 	if l.hvm {
-		numbers = section{name: secPFN, kind: elf.SHT_PROGBITS, size: l.pages * pfnEntry, align: 8, stride: pfnEntry}
+		numbers = section{name: secPFN, kind: sectionBytes, size: l.pages * pfnEntry, align: 8, stride: pfnEntry}
 	}
 	all = append(all,
-		section{name: secPages, kind: elf.SHT_PROGBITS, size: l.pages * abi.PageSize, align: abi.PageSize, stride: abi.PageSize}, numbers)
+		section{name: secPages, kind: sectionBytes, size: l.pages * abi.PageSize, align: abi.PageSize, stride: abi.PageSize}, numbers)
 
 	at := uint64(headerSize + sectionSize*(len(all)+1))
 	for i := 1; i < len(all); i++ {
@@ -90,31 +88,54 @@ func (l layout) size() uint64 {
 	return strings.offset + strings.size
 }
 
-// head returns the ELF header and the section table.
+// Kinds of sections. Source: the System V ABI's chapter on object files, sh_type.
+// The standard library's debug/elf has them too, but every xl would pay on starting
+// for its tables of debugging formats.
+const (
+	sectionBytes   = 1 // SHT_PROGBITS
+	sectionStrings = 3 // SHT_STRTAB
+	sectionNote    = 7 // SHT_NOTE
+)
+
+// ident is e_ident: the magic, 64 bits, little endian, version 1, no operating
+// system's, and version 1 of that.
+const ident = "\x7fELF\x02\x01\x01\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+
+// head returns the ELF header and the section table. Source: the System V ABI,
+// Elf64_Ehdr and Elf64_Shdr.
 func (l layout) head() []byte {
+	const core, x86, programHeader = 4, 62, 56 // ET_CORE, EM_X86_64, e_phentsize
 	all := l.sections()
-	var b bytes.Buffer
-	put := func(v any) {
-		if err := binary.Write(&b, binary.LittleEndian, v); err != nil {
-			panic(err) // fixed-size structures into memory
-		}
+	le := binary.LittleEndian
+	b := make([]byte, 0, headerSize+sectionSize*(len(all)+1))
+	b = append(b, ident...)
+	b = le.AppendUint16(b, core)
+	b = le.AppendUint16(b, x86)
+	b = le.AppendUint32(b, 1)          // e_version
+	b = le.AppendUint64(b, 0)          // e_entry
+	b = le.AppendUint64(b, 0)          // e_phoff
+	b = le.AppendUint64(b, headerSize) // e_shoff
+	b = le.AppendUint32(b, 0)          // e_flags
+	for _, n := range []int{headerSize, programHeader, 0, sectionSize, len(all) + 1, 1} {
+		b = le.AppendUint16(b, uint16(n)) // e_ehsize to e_shstrndx
 	}
-	h := elf.Header64{
-		Type: uint16(elf.ET_CORE), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT),
-		Shoff: headerSize, Ehsize: headerSize, Phentsize: 56, Shentsize: sectionSize,
-		Shnum: uint16(len(all) + 1), Shstrndx: 1,
-	}
-	copy(h.Ident[:], elf.ELFMAG)
-	h.Ident[elf.EI_CLASS] = byte(elf.ELFCLASS64)
-	h.Ident[elf.EI_DATA] = byte(elf.ELFDATA2LSB)
-	h.Ident[elf.EI_VERSION] = byte(elf.EV_CURRENT)
-	h.Ident[elf.EI_ABIVERSION] = 1
-	put(h)
-	put(elf.Section64{})
+	b = append(b, make([]byte, sectionSize)...)
 	name := uint32(1)
 	for _, s := range all {
-		put(elf.Section64{Name: name, Type: uint32(s.kind), Off: s.offset, Size: s.size, Addralign: s.align, Entsize: s.stride})
+		b = s.appendTo(b, name)
 		name += uint32(len(s.name)) + 1
 	}
-	return b.Bytes()
+	return b
+}
+
+// appendTo appends the section's line of the table; name is where its name stands
+// in the string table.
+func (s *section) appendTo(b []byte, name uint32) []byte {
+	le := binary.LittleEndian
+	b = le.AppendUint32(b, name)
+	b = le.AppendUint32(b, s.kind)
+	for _, n := range []uint64{0, 0, s.offset, s.size, 0, s.align, s.stride} {
+		b = le.AppendUint64(b, n) // sh_flags to sh_entsize; sh_link and sh_info are one
+	}
+	return b
 }

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/host"
+	"goxl/domains/logs"
 	"goxl/xenstore"
 )
 
@@ -36,7 +35,7 @@ func (s *Set) unplug(ctx context.Context, dev Device) error {
 		err = s.hotplugNIC(ctx, dev, false)
 	}
 	if errors.Is(err, host.ErrScript) || errors.Is(err, errOdd) {
-		s.logFor(dev).Warn("host side of a removed device may be left", zap.Error(err))
+		s.logFor(dev).Warn("host side of a removed device may be left", logs.Error(err))
 		return nil
 	}
 	return err
@@ -150,7 +149,7 @@ func (s *Set) scriptEnv(dev Device, script string) []string {
 
 // runScript runs a hotplug script and adds to its failure what it left in xenstore.
 func (s *Set) runScript(ctx context.Context, dev Device, script host.Script) error {
-	s.logFor(dev).Debug("hotplug script", zap.Stringer("command", &script), zap.Strings("env", script.Env))
+	s.logFor(dev).Debug("hotplug script", logs.Stringer("command", &script), logs.Strings("env", script.Env))
 	script.Timeout = s.Timeouts.Script
 	err := s.Host.RunScript(ctx, &script)
 	if err == nil {
@@ -176,7 +175,7 @@ func (s *Set) failed(ctx context.Context, dev Device, err error) error {
 	b.Write(dev.BackendPath()+"/hotplug-error", err.Error())
 	b.Write(dev.BackendPath()+"/hotplug-status", status)
 	if werr := s.Store.Send(context.WithoutCancel(ctx), &b); werr != nil {
-		s.logFor(dev).Debug("hotplug-error not written", zap.Error(werr))
+		s.logFor(dev).Debug("hotplug-error not written", logs.Error(werr))
 	}
 	return err
 }

@@ -8,8 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
+	"goxl/domains/logs"
 	"goxl/xenstore"
 )
 
@@ -37,7 +36,7 @@ func (s *Set) remove(ctx context.Context, dev Device, force Force, a asked) erro
 	log := s.logFor(dev)
 	closed, err := s.answer(ctx, dev, a)
 	if errors.Is(err, ErrTimeout) && force == Auto {
-		log.Info("device did not close, taking it away", zap.Duration("after", s.Timeouts.Detach))
+		log.Info("device did not close, taking it away", logs.Duration("after", s.Timeouts.Detach))
 		force = Forced
 		closed, err = s.answer(ctx, dev, s.ask(ctx, dev, true))
 	}
@@ -55,7 +54,7 @@ func (s *Set) remove(ctx context.Context, dev Device, force Force, a asked) erro
 	if err != nil {
 		return fmt.Errorf("detach %s: %w", dev, err)
 	}
-	log.Info("device detached", zap.Bool("forced", force == Forced))
+	log.Info("device detached", logs.Bool("forced", force == Forced))
 	return nil
 }
 

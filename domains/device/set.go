@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/host"
+	"goxl/domains/logs"
 	"goxl/xenstore"
 )
 
@@ -59,7 +58,7 @@ type Options struct {
 	AlwaysScript bool
 
 	Timeouts Timeouts
-	Log      *zap.Logger // nil is silent
+	Log      *logs.Logger // nil is silent
 }
 
 // Set adds, removes and lists the devices of all guests of a host. It keeps no
@@ -71,15 +70,12 @@ type Set struct {
 // New returns a Set that works with o.
 func New(o Options) *Set {
 	o.Timeouts.setDefaults()
-	if o.Log == nil {
-		o.Log = zap.NewNop()
-	}
 	return &Set{o}
 }
 
-func (s *Set) logFor(d Device) *zap.Logger {
-	return s.Log.With(zap.Uint16("dom", uint16(d.Dom)), zap.String("kind", string(d.Kind)),
-		zap.Int("devid", d.ID), zap.Uint16("backend", uint16(d.Backend)))
+func (s *Set) logFor(d Device) *logs.Logger {
+	return s.Log.With(logs.Uint16("dom", uint16(d.Dom)), logs.String("kind", string(d.Kind)),
+		logs.Int("devid", d.ID), logs.Uint16("backend", uint16(d.Backend)))
 }
 
 // AddOptions say how a device is added.

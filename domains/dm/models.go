@@ -10,9 +10,8 @@ import (
 	"strconv"
 	"time"
 
-	"go.uber.org/zap"
-
 	"goxl/domains/host"
+	"goxl/domains/logs"
 	"goxl/domains/undo"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
@@ -32,7 +31,7 @@ var ErrNotRunning = errors.New("device model is not running")
 type Options struct {
 	Store *xenstore.Client
 	Host  *host.Host
-	Log   *zap.Logger // nil is silent
+	Log   *logs.Logger // nil is silent
 
 	StartTimeout, QMPTimeout time.Duration // zero is the default
 }
@@ -43,9 +42,6 @@ type Models struct{ Options }
 
 // New returns the models of the host.
 func New(o Options) *Models {
-	if o.Log == nil {
-		o.Log = zap.NewNop()
-	}
 	if o.StartTimeout == 0 {
 		o.StartTimeout = StartTimeout
 	}
@@ -74,7 +70,7 @@ func (m *Models) Start(ctx context.Context, c Config) (err error) {
 		return fmt.Errorf("device model of domain %d: %w", c.Dom, err)
 	}
 	u.Commit()
-	m.Log.Info("device model started", zap.Uint16("dom", uint16(c.Dom)), zap.Int("pid", p.pid))
+	m.Log.Info("device model started", logs.Uint16("dom", uint16(c.Dom)), logs.Int("pid", p.pid))
 	return nil
 }
 
@@ -100,7 +96,7 @@ func (m *Models) spawn(ctx context.Context, c *Config) (*process, error) {
 		return nil, err
 	}
 	defer log.Close()
-	m.Log.Debug("device model", zap.String("binary", binary), zap.Strings("args", args))
+	m.Log.Debug("device model", logs.String("binary", binary), logs.Strings("args", args))
 	p, err := startProcess(m.Host, binary, args, c.env(os.Environ()), log)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strconv"
 
-	"go.uber.org/zap"
+	"goxl/domains/logs"
 )
 
 // p9fsdPath is where xen-9pfsd tells of itself.
@@ -44,7 +44,7 @@ func (m *Models) StartP9FSD(ctx context.Context) error {
 	if err := m.awaitNode(ctx, p9fsdPath+"/state", p); err != nil {
 		return errors.Join(fmt.Errorf("xen-9pfsd: %w; its log is %s", err, log.Name()), m.killNow(p.pid))
 	}
-	m.Log.Info("xen-9pfsd started", zap.Int("pid", p.pid))
+	m.Log.Info("xen-9pfsd started", logs.Int("pid", p.pid))
 	return nil
 }
 

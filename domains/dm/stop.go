@@ -10,8 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"go.uber.org/zap"
-
+	"goxl/domains/logs"
 	"goxl/xenstore"
 )
 
@@ -55,7 +54,7 @@ func (m *Models) kill(ctx context.Context, dom DomID) error {
 		return fmt.Errorf("%s holds no process id: %.20q", pidPath(dom), v)
 	}
 	if !m.isModel(int(pid), dom) {
-		m.Log.Info("device model is gone already", zap.Uint16("dom", uint16(dom)), zap.Uint64("pid", pid))
+		m.Log.Info("device model is gone already", logs.Uint16("dom", uint16(dom)), logs.Uint64("pid", pid))
 		return nil
 	}
 	return m.hangUp(int(pid))

@@ -9,18 +9,17 @@ import (
 	"path/filepath"
 	"sync"
 
-	"go.uber.org/zap"
-
 	"goxl/domains"
 	"goxl/domains/config"
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 )
 
 // Options are what a supervisor works with.
 type Options struct {
 	Manager *domains.Manager
-	Dir     string      // its state: /run/goxl
-	Logger  *zap.Logger // nil is silent; guests have logs of their own
+	Dir     string       // its state: /run/goxl
+	Logger  *logs.Logger // nil is silent; guests have logs of their own
 
 	// ParseUpdate reads the text of an `xl config-update`. Nil: such texts are
 	// not used.
@@ -32,9 +31,6 @@ type Options struct {
 // until ctx ends; then it finishes nothing that it has not begun, and the next
 // Run goes on.
 func Run(ctx context.Context, o Options) error {
-	if o.Logger == nil {
-		o.Logger = zap.NewNop()
-	}
 	recs := recordsIn(o.Manager.Host(), o.Dir)
 	if err := recs.host.MkdirAll(recs.dir, 0o700); err != nil {
 		return err
@@ -94,7 +90,7 @@ func (s *supervisor) run(ctx context.Context) error {
 			return nil
 		case <-s.wake:
 			if err := s.adopt(ctx); err != nil {
-				s.Logger.Error("cannot read the records", zap.Error(err))
+				s.Logger.Error("cannot read the records", logs.Error(err))
 			}
 		case u := <-s.ended:
 			delete(s.guests, u)
@@ -140,7 +136,7 @@ func (s *supervisor) adopt(ctx context.Context) error {
 	for _, rec := range list {
 		log, logErr := s.openLog(rec)
 		if logErr != nil {
-			s.Logger.Error("cannot open the log", zap.String("name", rec.Name), zap.Error(logErr))
+			s.Logger.Error("cannot open the log", logs.String("name", rec.Name), logs.Error(logErr))
 		}
 		rec.Logged = true
 		wk := &worker{events: make(chan domains.Event, 64),
@@ -183,7 +179,7 @@ func (s *supervisor) work(ctx context.Context, wk *worker) {
 		return // told to end: the record stays
 	}
 	if err := s.forget(context.WithoutCancel(ctx), g.rec); err != nil {
-		s.Logger.Error("cannot remove a record", zap.String("name", g.rec.Name), zap.Error(err))
+		s.Logger.Error("cannot remove a record", logs.String("name", g.rec.Name), logs.Error(err))
 	}
 	select {
 	case s.ended <- g.rec.UUID:
@@ -258,9 +254,6 @@ func (g *guest) look(ctx context.Context) fate {
 // guest needs no record.
 func Follow(ctx context.Context, o Options, rec *Record, w io.Writer) error {
 	s := &supervisor{Options: o}
-	if s.Logger == nil {
-		s.Logger = zap.NewNop()
-	}
 	wk := &worker{events: make(chan domains.Event, 64),
 		g: &guest{Options: s.Options, rec: rec, log: w, saved: func(*Record) error { return nil }}}
 	ctx, cancel := context.WithCancel(ctx)

@@ -37,14 +37,14 @@ func CopyOf(a *Answer, name, boot string, id abi.DomID) (migrate.Copy, string) {
 	return migrate.CopyNone, "nothing of it is there"
 }
 
-// listed is a line of "xl list -v": a name, which may hold blanks, then id, memory,
+// listedForm is a line of "xl list -v": a name, which may hold blanks, then id, memory,
 // vcpus, state, time and UUID.
-var listed = regexp.MustCompile(`^(.*?)\s+(\d+)\s+\d+\s+\d+\s+([r-][b-][p-][s-][c-][d-])\s+[\d.]+\s+([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b`)
+const listedForm = `^(.*?)\s+(\d+)\s+\d+\s+\d+\s+([r-][b-][p-][s-][c-][d-])\s+[\d.]+\s+([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b`
 
 // ParseList finds the domains with a UUID in what "xl list -v" prints. What is no such
 // list is an error: it must not be taken for one without the guest.
 func ParseList(text, uuid string) (holds []Holding, err error) {
-	known := false
+	known, listed := false, regexp.MustCompile(listedForm)
 	for line := range strings.Lines(text) {
 		m := listed.FindStringSubmatch(line)
 		if m == nil {
