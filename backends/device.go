@@ -6,9 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"goxl/backends/ring"
+	"goxl/domains/logs"
 	"goxl/xenstore"
 )
 
@@ -31,7 +30,7 @@ const (
 type device struct {
 	m    *Manager
 	node *Node
-	log  *zap.Logger
+	log  *logs.Logger
 
 	mu      sync.Mutex
 	over    bool // takes no more kicks
@@ -55,7 +54,7 @@ func newDevice(m *Manager, id ID) *device {
 	d := &device{
 		m: m, kicked: make(chan struct{}, 1),
 		node: &Node{ID: id, Self: m.Self, Kind: m.Kind, front: m.FrontKind, store: m.Store},
-		log:  m.Log.With(zap.Uint16("dom", uint16(id.Dom)), zap.Int("dev", id.Dev)),
+		log:  m.Log.With(logs.Uint16("dom", uint16(id.Dom)), logs.Int("dev", id.Dev)),
 	}
 	d.kicked <- struct{}{}
 	return d
@@ -125,11 +124,11 @@ func (d *device) end() {
 		d.watch.Close()
 	}
 	if err := d.detach(); err != nil {
-		d.log.Warn("device did not give back all", zap.Error(err))
+		d.log.Warn("device did not give back all", logs.Error(err))
 	}
 	if d.open != nil {
 		if err := d.open.Close(); err != nil {
-			d.log.Warn("cannot close device", zap.Error(err))
+			d.log.Warn("cannot close device", logs.Error(err))
 		}
 	}
 }
@@ -160,8 +159,8 @@ func (d *device) look(ctx context.Context) (bool, error) {
 		if act == wait {
 			return true, nil
 		}
-		d.log.Debug("step", zap.Stringer("action", act), zap.Stringer("own", in.Own), zap.Stringer("peer", in.Peer),
-			zap.Stringer("to", state))
+		d.log.Debug("step", logs.Stringer("action", act), logs.Stringer("own", in.Own), logs.Stringer("peer", in.Peer),
+			logs.Stringer("to", state))
 		if err := d.do(ctx, act, in.Own, state); err != nil && !errors.Is(err, errChanged) {
 			if errors.Is(err, xenstore.ErrNotFound) {
 				continue // the nodes just went
@@ -382,7 +381,7 @@ func clip(s string) string { return s[:min(len(s), 1000)] }
 // complain logs what a guest may cause as often as it likes: once a minute.
 func (d *device) complain(what string, err error) {
 	if now := time.Now(); now.Sub(d.logged) >= logPause {
-		d.log.Warn(what, zap.Error(err), zap.Int("more_since", d.quiet))
+		d.log.Warn(what, logs.Error(err), logs.Int("more_since", d.quiet))
 		d.logged, d.quiet = now, 0
 		return
 	}

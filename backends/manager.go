@@ -8,8 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
 )
@@ -25,7 +24,7 @@ type Options struct {
 	FrontKind string // of the guests' halves: "vbd"; "" is Kind
 	Self      abi.DomID
 	Driver    Driver
-	Log       *zap.Logger // nil is silent
+	Log       *logs.Logger // nil is silent
 }
 
 // Manager serves all devices of one kind that the toolstack gives to this domain.
@@ -42,9 +41,6 @@ type Manager struct {
 
 // New returns a manager that serves nothing yet.
 func New(o Options) *Manager {
-	if o.Log == nil {
-		o.Log = zap.NewNop()
-	}
 	if o.FrontKind == "" {
 		o.FrontKind = o.Kind
 	}
@@ -93,7 +89,7 @@ func (m *Manager) Run(ctx context.Context) error {
 			if one && !e.Restarted {
 				m.kick(ctx, id)
 			} else if err := m.scan(ctx); err != nil && ctx.Err() == nil {
-				m.Log.Warn("cannot list devices, trying again", zap.Error(err))
+				m.Log.Warn("cannot list devices, trying again", logs.Error(err))
 				retry.Reset(time.Second)
 			}
 		case <-retry.C:
@@ -134,7 +130,7 @@ func (m *Manager) kick(ctx context.Context, id ID) {
 		return
 	}
 	if len(m.devices) >= maxDevices {
-		m.Log.Error("too many devices, one is not served", zap.Stringer("device", id), zap.Int("limit", maxDevices))
+		m.Log.Error("too many devices, one is not served", logs.Stringer("device", id), logs.Int("limit", maxDevices))
 		return
 	}
 	d := newDevice(m, id)

@@ -9,7 +9,7 @@ import (
 // Every start of a program initialises all packages that are linked into it, used or
 // not. speed.md says what these cost, and what is used in their place.
 var notLinked = map[string][]string{
-	"goxl/cmd/xl": {"net/http", "text/template", "html/template", "encoding/xml", "encoding/gob", "expvar", "log/slog", "os/user",
+	"goxl/cmd/xl": {"net/http", "text/template", "html/template", "encoding/xml", "encoding/gob", "expvar", "log/slog", "os/user", "log/syslog",
 		"debug/elf", "testing", "go.uber.org/zap", "github.com/urfave/cli/v2", "goxl/xenctrl/xentest", "goxl/xenstore/server"},
 	"goxl/cmd/xenstore": {"crypto/tls", "crypto/rand", "encoding/json", "net/http", "regexp", "text/template", "testing",
 		"go.uber.org/zap", "go.uber.org/zap/zapcore", "github.com/urfave/cli/v2", "goxl/xenctrl", "goxl/xenstore/server"},

@@ -8,15 +8,14 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
 )
 
 // Options are what a daemon may be told.
 type Options struct {
-	Logger *zap.Logger // nil is silent
+	Logger *logs.Logger // nil is silent
 
 	LogDir        string     // folder of all log files
 	GuestLogs     bool       // write guest-NAME.log
@@ -42,7 +41,7 @@ type Daemon struct {
 	store *xenstore.Client
 	host  Host
 	opt   Options
-	log   *zap.Logger
+	log   *logs.Logger
 	boot  [16]byte
 	now   func() time.Time
 
@@ -57,9 +56,6 @@ type Daemon struct {
 // nothing before Run. Neither store nor host are closed by it.
 func New(store *xenstore.Client, host Host, opt Options) *Daemon {
 	log := opt.Logger
-	if log == nil {
-		log = zap.NewNop()
-	}
 	return &Daemon{store: store, host: host, opt: opt, log: log, boot: bootID(), now: time.Now,
 		guests: map[abi.DomID]*guest{}}
 }
@@ -100,7 +96,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) (err error) {
 		case <-again.C:
 		}
 		if err := d.look(ctx); err != nil {
-			d.log.Error("cannot list domains", zap.Error(err))
+			d.log.Error("cannot list domains", logs.Error(err))
 			again.Reset(lookAgain)
 			continue
 		}
@@ -188,6 +184,6 @@ func (d *Daemon) pruneLocked() {
 		return ok && uuid == h.UUID && h.Boot == d.boot
 	})
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		d.log.Warn("cannot remove what is kept of old guests", zap.Error(err))
+		d.log.Warn("cannot remove what is kept of old guests", logs.Error(err))
 	}
 }

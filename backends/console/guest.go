@@ -8,8 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
 )
@@ -31,7 +30,7 @@ type guest struct {
 	id     abi.DomID
 	uuid   abi.UUID
 	dir    string // of the console's nodes
-	log    *zap.Logger
+	log    *logs.Logger
 	cancel context.CancelCauseFunc
 	reload chan struct{}
 
@@ -49,7 +48,7 @@ type guest struct {
 // startGuest begins to serve domain id.
 func (d *Daemon) startGuest(ctx context.Context, id abi.DomID, uuid abi.UUID) *guest {
 	g := &guest{d: d, id: id, uuid: uuid, reload: make(chan struct{}, 1),
-		dir: domainPath(id) + "/console", log: d.log.With(zap.Uint16("dom", uint16(id)))}
+		dir: domainPath(id) + "/console", log: d.log.With(logs.Uint16("dom", uint16(id)))}
 	g.nag = nag{log: g.log, text: "cannot serve the console"}
 	ctx, g.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	g.log.Debug("new domain")
@@ -175,7 +174,7 @@ func (g *guest) refresh(ctx context.Context) error {
 	}
 	g.ref, g.remote, g.port = n.ref, n.port, port
 	g.startLink(page, port)
-	g.log.Debug("console is served", zap.String("tty", g.sink.pty.Path()))
+	g.log.Debug("console is served", logs.String("tty", g.sink.pty.Path()))
 	return nil
 }
 
@@ -213,7 +212,7 @@ func (g *guest) openSink(ctx context.Context, limit string) error {
 	var file *logFile
 	if g.d.opt.GuestLogs && g.name != "" {
 		if file, err = openLog(g.logPath(), g.d.opt.GuestLog, g.d.now); err != nil {
-			g.log.Error("no log of the console", zap.Error(err))
+			g.log.Error("no log of the console", logs.Error(err))
 		}
 	}
 	var t *tail
@@ -221,7 +220,7 @@ func (g *guest) openSink(ctx context.Context, limit string) error {
 	if g.d.opt.TailDir != "" && g.name != "" {
 		who := TailInfo{Dom: g.id, UUID: g.uuid, Boot: g.d.boot, Begun: g.d.now()}
 		if t, resumed, err = openTail(g.d.opt.TailDir, g.name, who); err != nil {
-			g.log.Error("the console's last output will not be kept", zap.Error(err))
+			g.log.Error("the console's last output will not be kept", logs.Error(err))
 		}
 	}
 	wait := backlog{limit: parseLimit(limit), keep: g.d.opt.KeepOverflow}

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
+	"goxl/domains/logs"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
 	"goxl/xenctrl/evtchn"
@@ -53,21 +52,18 @@ type Host interface {
 type XenHost struct {
 	xen    *xenctrl.Handle
 	grants *gnttab.Conn // nil: the kernel has no grant device
-	log    *zap.Logger
+	log    *logs.Logger
 }
 
 // OpenHost opens the machine. Without a grant device pages are mapped as foreign ones.
-func OpenHost(log *zap.Logger) (*XenHost, error) {
-	if log == nil {
-		log = zap.NewNop()
-	}
+func OpenHost(log *logs.Logger) (*XenHost, error) {
 	h, err := xenctrl.Open()
 	if err != nil {
 		return nil, err
 	}
 	g, err := gnttab.Open()
 	if err != nil {
-		log.Warn("no grant device; pages of guests are mapped by their frames", zap.Error(err))
+		log.Warn("no grant device; pages of guests are mapped by their frames", logs.Error(err))
 	}
 	return &XenHost{h, g, log}, nil
 }

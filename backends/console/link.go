@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"go.uber.org/zap"
+	"goxl/domains/logs"
 )
 
 // fullRingLook is how often a full input ring is looked at if the guest does not say
@@ -20,14 +20,14 @@ type link struct {
 	page  Page
 	port  Port
 	sink  *sink
-	log   *zap.Logger
+	log   *logs.Logger
 	bad   nag
 	space chan struct{} // the guest may have read
 	out   [outSize]byte // of events
 }
 
 // newLink owns page and port from here on.
-func newLink(page Page, port Port, s *sink, log *zap.Logger) *link {
+func newLink(page Page, port Port, s *sink, log *logs.Logger) *link {
 	return &link{
 		page: page, port: port, sink: s, log: log, space: make(chan struct{}, 1),
 		bad: nag{log: log, text: "the guest's console ring is broken"},

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
+	"goxl/domains/logs"
 )
 
 // nagEvery is how often the same complaint is logged at most.
@@ -13,7 +13,7 @@ const nagEvery = time.Minute
 // nag logs one kind of trouble, which may come again and again: the first time, and
 // then once a minute with a count.
 type nag struct {
-	log  *zap.Logger
+	log  *logs.Logger
 	text string
 
 	mu    sync.Mutex
@@ -30,7 +30,7 @@ func (n *nag) hit(err error) {
 	defer n.mu.Unlock()
 	n.count++
 	if now := time.Now(); n.last.IsZero() || now.Sub(n.last) >= nagEvery {
-		n.log.Warn(n.text, zap.Error(err), zap.Int("times", n.count))
+		n.log.Warn(n.text, logs.Error(err), logs.Int("times", n.count))
 		n.last, n.count = now, 0
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
+	"goxl/domains/logs"
 )
 
 // How long a terminal stays after its guest's death for a reader to get the last
@@ -24,7 +24,7 @@ const (
 // the tail. It lives as long as its domain, while rings come and go.
 type sink struct {
 	pty   *terminal
-	log   *zap.Logger
+	log   *logs.Logger
 	more  chan struct{} // the backlog is not empty any more
 	room  chan struct{} // it is not full any more
 	stop  context.CancelFunc
@@ -40,7 +40,7 @@ type sink struct {
 
 // newSink makes a sink and starts feeding its terminal. It owns what it is given.
 // Resumed says that an earlier daemon wrote the tail of this very domain.
-func newSink(pty *terminal, wait backlog, file *logFile, t *tail, resumed bool, log *zap.Logger) *sink {
+func newSink(pty *terminal, wait backlog, file *logFile, t *tail, resumed bool, log *logs.Logger) *sink {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &sink{
 		pty: pty, log: log, wait: wait, file: file, tail: t, stop: stop,

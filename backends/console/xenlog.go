@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"go.uber.org/zap"
+	"goxl/domains/logs"
 )
 
 // hypervisorLog writes what Xen logs to hypervisor.log.
@@ -42,11 +42,11 @@ func (d *Daemon) startHypervisorLog(ctx context.Context, others *sync.WaitGroup)
 	return nil
 }
 
-func (h *hypervisorLog) run(ctx context.Context, log *zap.Logger) {
+func (h *hypervisorLog) run(ctx context.Context, log *logs.Logger) {
 	for h.copy(); ; h.copy() {
 		if err := h.port.Wait(ctx); err != nil {
 			if ctx.Err() == nil {
-				log.Error("the hypervisor's log ends here", zap.Error(err))
+				log.Error("the hypervisor's log ends here", logs.Error(err))
 			}
 			break
 		}

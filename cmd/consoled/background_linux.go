@@ -8,9 +8,9 @@ import (
 	"os/exec"
 	"strings"
 
-	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"goxl/domains/logs"
 	"goxl/internal/sdnotify"
 )
 
@@ -58,10 +58,10 @@ func startBackground() error {
 }
 
 // reportReady tells whoever started us that all guests are served.
-func reportReady(log *zap.Logger) {
+func reportReady(log *logs.Logger) {
 	report("")
 	if err := sdnotify.Send(sdnotify.Ready); err != nil {
-		log.Warn("systemd", zap.Error(err))
+		log.Warn("systemd", logs.Error(err))
 	}
 }
 

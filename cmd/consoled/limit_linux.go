@@ -1,8 +1,9 @@
 package main
 
 import (
-	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"goxl/domains/logs"
 )
 
 // Each guest takes a terminal with two ends, a log, a kept output and a port.
@@ -13,7 +14,7 @@ const (
 )
 
 // raiseFileLimit makes room for as many guests as there can be.
-func raiseFileLimit(log *zap.Logger) {
+func raiseFileLimit(log *logs.Logger) {
 	const want = mostGuests*filesPerGuest + filesOfOurs
 	var have unix.Rlimit
 	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &have)
@@ -22,6 +23,6 @@ func raiseFileLimit(log *zap.Logger) {
 	}
 	if err != nil {
 		log.Warn("the limit of open files stays; it may be too low for very many guests",
-			zap.Uint64("limit", have.Cur), zap.Error(err))
+			logs.Uint64("limit", have.Cur), logs.Error(err))
 	}
 }

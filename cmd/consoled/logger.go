@@ -4,29 +4,31 @@ import (
 	"log/syslog"
 	"os"
 
-	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"goxl/domains/logs"
 )
 
 // newLogger writes to standard error, and in the background to the system's log.
-func newLogger(verbose, background bool) *zap.Logger {
+func newLogger(verbose, background bool) *logs.Logger {
 	level := zapcore.WarnLevel
 	if verbose {
 		level = zapcore.DebugLevel
 	}
 	if background {
 		if w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_WARNING, "xenconsoled"); err == nil {
-			return zap.New(&syslogCore{level, plainEncoder(), w})
+			return logs.New(&syslogCore{level, plainEncoder(), w})
 		}
-		return zap.NewNop() // nobody listens
+		return nil // nobody listens
 	}
-	return zap.New(zapcore.NewCore(timedEncoder(), zapcore.Lock(os.Stderr), level))
+	return logs.New(zapcore.NewCore(timedEncoder(), zapcore.Lock(os.Stderr), level))
 }
 
 func timedEncoder() zapcore.Encoder {
-	c := zap.NewDevelopmentEncoderConfig()
-	c.EncodeTime = zapcore.TimeEncoderOfLayout("2006-01-02 15:04:05.000")
-	return zapcore.NewConsoleEncoder(c)
+	return zapcore.NewConsoleEncoder(zapcore.EncoderConfig{
+		TimeKey: "T", LevelKey: "L", MessageKey: "M", EncodeLevel: zapcore.CapitalLevelEncoder,
+		EncodeTime: zapcore.TimeEncoderOfLayout("2006-01-02 15:04:05.000"), EncodeDuration: zapcore.StringDurationEncoder,
+	})
 }
 
 // plainEncoder leaves time and level to the system's log.

@@ -15,9 +15,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"go.uber.org/zap"
-
 	"goxl/backends/console"
+	"goxl/domains/logs"
 	"goxl/internal/sdnotify"
 	"goxl/xenstore"
 )
@@ -48,9 +47,8 @@ func run(args []string) int {
 		return 0
 	}
 	log := newLogger(o.verbose, !o.interactive)
-	defer log.Sync() // nothing can be done about what it says
 	if err := serve(o, log); err != nil {
-		log.Error("the consoles cannot be served", zap.Error(err))
+		log.Error("the consoles cannot be served", logs.Error(err))
 		reportFailure(err)
 		return 1
 	}
@@ -58,7 +56,7 @@ func run(args []string) int {
 }
 
 // serve does the daemon's work until a signal ends it.
-func serve(o options, log *zap.Logger) (err error) {
+func serve(o options, log *logs.Logger) (err error) {
 	raiseFileLimit(log)
 	if !o.interactive {
 		syscall.Umask(0o027)
@@ -93,16 +91,16 @@ func serve(o options, log *zap.Logger) (err error) {
 	}()
 	err = d.Run(ctx, func() { reportReady(log) })
 	if nerr := sdnotify.Send(sdnotify.Stopping); nerr != nil {
-		log.Warn("systemd", zap.Error(nerr))
+		log.Warn("systemd", logs.Error(nerr))
 	}
 	return err
 }
 
 // storeReporter logs when the store goes away and when it is back.
-func storeReporter(log *zap.Logger) func(error) {
+func storeReporter(log *logs.Logger) func(error) {
 	return func(err error) {
 		if err != nil {
-			log.Warn("lost xenstore", zap.Error(err))
+			log.Warn("lost xenstore", logs.Error(err))
 			return
 		}
 		log.Warn("xenstore is back")
