@@ -17,6 +17,9 @@ var hostPackages = map[string]string{
 	"gcc":                "gcc",
 	"ld":                 "binutils",
 	"mke2fs":             "e2fsprogs",
+	"qemu-img":           "qemu-utils",
+	"qemu-io":            "qemu-utils",
+	"qemu-nbd":           "qemu-utils",
 	"qemu-system-x86_64": "qemu-system-x86",
 }
 

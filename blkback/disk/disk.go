@@ -29,8 +29,8 @@ type Disk interface {
 	// Size is the length in bytes, a multiple of 512.
 	Size() int64
 
-	// Close waits for requests under way, gives back what was reserved and closes
-	// the host's files. It does not flush what was written: call Flush before.
+	// Close gives back what was reserved and closes the host's files, once no request
+	// uses them any more. It need not flush what was written: call Flush before.
 	// Requests after Close return an error. It may be called twice.
 	Close() error
 }

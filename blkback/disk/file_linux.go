@@ -98,7 +98,7 @@ func (h *file) setup(o Options) error {
 	if h.block || o.NoLock {
 		return nil
 	}
-	return h.lock()
+	return h.lock(o.stable)
 }
 
 func (h *file) setupRegular(st fs.FileInfo) error {
@@ -315,8 +315,9 @@ func (h *file) Zero(off, n int64) error {
 
 var zeroes [64 << 10]byte // only ever read
 
-// Close closes the file and waits for system calls under way.
+// Close closes the file; system calls under way end by themselves.
 func (h *file) Close() error {
+	h.unlock()
 	err := h.f.Close()
 	if errors.Is(err, os.ErrClosed) {
 		return nil

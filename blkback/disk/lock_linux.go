@@ -22,11 +22,14 @@ const (
 // ErrLocked is a file that another process uses.
 var ErrLocked = errors.New("another process uses the file")
 
-// lock takes the locks of a reader or of the only writer.
-func (h *file) lock() error {
+// lock takes the locks of a reader or of the only writer. With stable a reader allows
+// no writer beside it.
+func (h *file) lock(stable bool) error {
 	uses, alone := []int64{permRead}, []int64(nil)
 	if !h.readOnly {
 		uses = []int64{permRead, permWrite, permResize}
+	}
+	if !h.readOnly || stable {
 		alone = []int64{permWrite, permResize}
 	}
 	return h.control(func(fd int) error {
@@ -41,6 +44,15 @@ func (h *file) lock() error {
 			}
 		}
 		return checkLocks(fd, uses, alone)
+	})
+}
+
+// unlock gives all locks back. Closing does so too, but not before a child process
+// that is being started has closed its copy of the descriptor.
+func (h *file) unlock() {
+	h.control(func(fd int) error {
+		l := unix.Flock_t{Type: unix.F_UNLCK, Start: permBase, Len: sharedBase + permResize + 1 - permBase}
+		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &l)
 	})
 }
 

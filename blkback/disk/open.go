@@ -14,6 +14,8 @@ func Open(ctx context.Context, path string, o Options) (Disk, Info, error) {
 	switch o.Format {
 	case Raw:
 		return openRaw(path, o)
+	case QCOW2:
+		return openQCOW2(path, o)
 	case "":
 		return nil, Info{}, fmt.Errorf("open disk %s: no format given: say which of %v it is", path, formats)
 	}

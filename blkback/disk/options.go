@@ -11,11 +11,12 @@ type Format string
 
 // The formats that Open knows.
 const (
-	Raw Format = "raw" // a file or block device, byte for byte
+	Raw   Format = "raw"   // a file or block device, byte for byte
+	QCOW2 Format = "qcow2" // QEMU's copy on write format
 )
 
 // formats are all of them, for messages.
-var formats = []Format{Raw}
+var formats = []Format{Raw, QCOW2}
 
 // ParseFormat is the format of that name.
 func ParseFormat(s string) (Format, error) {
@@ -37,4 +38,12 @@ type Options struct {
 	// NoLock leaves out the lock that keeps a second writer, QEMU's tools included,
 	// from the same file. Block devices are never locked.
 	NoLock bool
+	// Backing says which backing files an image may have.
+	Backing Backing
+	// Cache bounds the mapping tables of one image in memory, in bytes; 0 leaves it
+	// to the format.
+	Cache int
+
+	// stable locks a file that is only read against all writers.
+	stable bool
 }
