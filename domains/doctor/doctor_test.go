@@ -48,7 +48,7 @@ func newClinic(t *testing.T, minor int) *clinic {
 	h.Kernel = c.kern
 	h.Trust(c.in("scripts/block"), host.Behaviour{Block: true})
 	h.Trust(c.in("scripts/vif-bridge"), host.Behaviour{Bridge: true})
-	for _, dir := range []string{"run", "lib", "log", "proc/42", "sys/class/net/xenbr0", "dev/xen", "own"} {
+	for _, dir := range []string{"run", "lib", "log", "proc/42", "proc/43", "sys/class/net/xenbr0", "dev/xen", "own"} {
 		if err := os.MkdirAll(c.in(dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -56,9 +56,9 @@ func newClinic(t *testing.T, minor int) *clinic {
 	for _, f := range []string{"dev/xen/privcmd", "dev/xen/hypercall", "dev/xen/evtchn", "dev/xen/gntdev", "dev/loop-control", "proc/mounts"} {
 		c.file(f, "")
 	}
-	c.file("run/xenconsoled.pid", "42\n")
+	c.file("proc/42/comm", "xenconsoled\n")
+	c.file("proc/43/comm", "xenstored\n")
 	c.write("/local/domain/0/name", "Domain-0")
-	c.write("/tool/xenconsoled/domid", "0")
 	c.m, err = domains.Open(t.Context(), domains.Options{Xen: c.xen.Handle(), Store: c.store, Host: h,
 		Paths: domains.Paths{Own: c.in("own"), KernelCache: "off"}})
 	if err != nil {
@@ -138,6 +138,16 @@ func TestNothingIsWrong(t *testing.T) {
 	}
 }
 
+// TestConsoleDomain: who serves consoles may be another domain.
+func TestConsoleDomain(t *testing.T) {
+	c := newClinic(t, 17)
+	c.remove("proc/42")
+	c.write("/tool/xenconsoled/domid", "5")
+	if bad := worse(c.examine()); len(bad) > 0 {
+		t.Errorf("found:\n%s", strings.Join(bad, "\n"))
+	}
+}
+
 // TestFindings breaks one thing after the other; each has to be the only finding.
 func TestFindings(t *testing.T) {
 	for _, tt := range []struct {
@@ -148,8 +158,9 @@ func TestFindings(t *testing.T) {
 		{"no name of domain 0", func(c *clinic) { c.rm("/local/domain/0/name") }, "PROBLEM domain 0: xenstore has no name"},
 		{"no privcmd", func(c *clinic) { c.remove("dev/xen/privcmd") }, "PROBLEM kernel devices: there is no /dev/xen/privcmd"},
 		{"an old kernel", func(c *clinic) { c.remove("dev/xen/hypercall") }, "note kernel devices: there is no /dev/xen/hypercall"},
-		{"no console daemon", func(c *clinic) { c.rm("/tool/xenconsoled/domid") }, "PROBLEM console daemon: no console daemon has announced"},
-		{"a dead console daemon", func(c *clinic) { c.remove("proc/42") }, "PROBLEM console daemon: process 42"},
+		{"no console daemon", func(c *clinic) { c.remove("proc/42") }, "PROBLEM console daemon: neither xenconsoled nor goxl's consoled runs"},
+		{"two console daemons", func(c *clinic) { c.file("proc/43/comm", "consoled\n") },
+			"PROBLEM console daemon: there are several: process 42 (xenconsoled), process 43 (consoled)"},
 		{"no log directory", func(c *clinic) { c.remove("log") }, "PROBLEM directories: " /* its path */},
 		{"a file for a directory", func(c *clinic) { c.remove("log"); c.file("log", "") }, "PROBLEM directories: "},
 		{"no bridge", func(c *clinic) { c.remove("sys/class/net/xenbr0") }, "note bridge: there is no bridge xenbr0"},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"goxl/domains"
@@ -67,36 +66,42 @@ func kernelDevices(_ context.Context, m *domains.Manager) ([]Finding, error) {
 	return orFine(list, "privcmd, hypercall, evtchn, gntdev and loop are there"), nil
 }
 
-// consoleDaemon looks whether somebody serves consoles: the daemon notes its domain in
-// xenstore and, in this domain, its process.
+// consoleDaemon looks whether somebody serves consoles. Xenstore names the domain only
+// where it is not this one; in this one a daemon leaves no trace that would be sure to
+// go with it, but its process.
 func consoleDaemon(ctx context.Context, m *domains.Manager) ([]Finding, error) {
-	const advice = "start xenconsoled: xl create waits for it in vain"
 	dom, err := m.Store().Read(ctx, "/tool/xenconsoled/domid")
-	if errors.Is(err, xenstore.ErrNotFound) {
-		return []Finding{{Trouble, "", "no console daemon has announced itself in xenstore", advice}}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if dom != "0" {
+	switch {
+	case err == nil && dom != "" && dom != "0":
 		return fine("runs in domain %s", dom), nil
+	case err != nil && !errors.Is(err, xenstore.ErrNotFound):
+		return nil, err
 	}
 	h := m.Host()
-	data, err := h.ReadFile(filepath.Join(h.Run, "xenconsoled.pid"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return []Finding{{Note, "", "has announced itself in xenstore, and has no pid file to look for it by", ""}}, nil
-	}
+	files, err := h.Glob(filepath.Join(h.Proc, "[0-9]*", "comm"))
 	if err != nil {
 		return nil, err
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil {
-		return nil, fmt.Errorf("its pid file: %w", err)
+	var all []string
+	for _, f := range files {
+		b, err := h.ReadFile(f)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		switch name := strings.TrimSpace(string(b)); name {
+		case "xenconsoled", "consoled":
+			all = append(all, fmt.Sprintf("process %s (%s)", filepath.Base(filepath.Dir(f)), name))
+		}
 	}
-	if _, err := h.Stat(filepath.Join(h.Proc, strconv.Itoa(pid))); errors.Is(err, fs.ErrNotExist) {
-		return []Finding{{Trouble, "", fmt.Sprintf("process %d, which its pid file names, is gone", pid), advice}}, nil
+	switch len(all) {
+	case 0:
+		return []Finding{{Trouble, "", "neither xenconsoled nor goxl's consoled runs",
+			"start xenconsoled or consoled: xl create waits for a console in vain"}}, nil
+	case 1:
+		return fine("is %s", all[0]), nil
 	}
-	return fine("runs as process %d", pid), nil
+	return []Finding{{Trouble, "", "there are several: " + strings.Join(all, ", "),
+		"stop all but one: each serves the guests that it saw first"}}, nil
 }
 
 func memory(ctx context.Context, m *domains.Manager) ([]Finding, error) {
