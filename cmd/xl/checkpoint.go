@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"goxl/migrate/savefile"
+	"goxl/domains/sparse"
 	"goxl/xenctrl/abi"
 )
 
@@ -21,8 +21,8 @@ import (
 // appears under its name only when it is whole and on the disk.
 type checkpoint struct {
 	*os.File
-	name   string           // of the file in the end; "" when it is written in place
-	sparse *savefile.Sparse // what is written through; nil when it is written in place
+	name   string         // of the file in the end; "" when it is written in place
+	sparse *sparse.Writer // what is written through; nil when it is written in place
 }
 
 // createCheckpoint opens the file. A device or a pipe is written in place; of a pipe
@@ -45,7 +45,7 @@ func createCheckpoint(name string) (*checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &checkpoint{f, name, savefile.NewSparse(f)}
+	c := &checkpoint{f, name, sparse.New(f)}
 	if err := c.likeOld(old); err != nil {
 		return nil, errors.Join(err, c.discard())
 	}

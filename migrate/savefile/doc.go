@@ -1,6 +1,6 @@
 // Package savefile is what a saved guest looks like as a file: plain, as the genuine
-// tools write it; compressed, which they refuse and say why; and either with blocks of
-// zeroes left out, which nobody notices.
+// tools write it, or compressed, which they refuse and say why. Package sparse leaves
+// out blocks of zeroes of either, which nobody notices.
 //
 //	w := savefile.NewWriter(f) // compressed
 //	err := migrate.Save(ctx, m, id, w, migrate.SaveOptions{})

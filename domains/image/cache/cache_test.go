@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -262,5 +263,21 @@ func TestErrors(t *testing.T) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestZeroesTakeNoRoom(t *testing.T) {
+	dir := t.TempDir()
+	elf := append(bytes.Repeat([]byte("kernel"), 1000), make([]byte, 4<<20)...)
+	if err := newCache(Options{Dir: dir}).save("x", elf); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "x")
+	if b, err := os.ReadFile(name); err != nil || !bytes.Equal(b, elf) {
+		t.Errorf("saved %d bytes, %v; want the same %d", len(b), err, len(elf))
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(name, &st); err != nil || st.Blocks*512 > 1<<20 {
+		t.Errorf("%d bytes on the disk, %v; 6000 of them are no zeroes", st.Blocks*512, err)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"goxl/domains/sparse"
 )
 
 const (
@@ -37,14 +39,15 @@ func (c *Cache) trust() error {
 }
 
 // save writes an entry under another name, makes sure that it is on the disk,
-// and renames it.
+// and renames it. Half of Debian's kernel is zeroes that are not written.
 func (c *Cache) save(name string, elf []byte) error {
 	f, err := os.CreateTemp(c.o.Dir, tmpPrefix)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(elf)
-	err = errors.Join(err, f.Sync(), f.Close())
+	w := sparse.New(f)
+	_, err = w.Write(elf)
+	err = errors.Join(err, w.Close(), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), c.path(name))
 	}

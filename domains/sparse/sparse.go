@@ -1,11 +1,17 @@
-package savefile
+// Package sparse writes files that have holes where they would hold long runs of
+// zeroes: saved guests and unpacked kernels, of which half is nothing else.
+//
+//	w := sparse.New(f)
+//	_, err := w.Write(b)
+//	err = errors.Join(err, w.Close(), f.Close())
+package sparse
 
 import (
 	"bytes"
 	"io"
 )
 
-// File is what a Sparse writes into: an *os.File that is empty, say.
+// File is what a Writer writes into: an *os.File that is empty, say.
 type File interface {
 	io.WriterAt
 	Truncate(size int64) error
@@ -19,22 +25,22 @@ const (
 	holeLeast = 8 * block
 )
 
-// Sparse writes into a file and leaves out long runs of zeroes, which are read as such
+// Writer writes into a file and leaves out long runs of zeroes, which are read as such
 // all the same. It is for one goroutine.
-type Sparse struct {
+type Writer struct {
 	f       File
 	off     int64
 	skipped int64
 }
 
-// NewSparse returns a Sparse into f, which has to be empty, and which it does not close.
-func NewSparse(f File) *Sparse { return &Sparse{f: f} }
+// New returns a Writer into f, which has to be empty, and which it does not close.
+func New(f File) *Writer { return &Writer{f: f} }
 
 // Skipped is how many bytes were left out so far.
-func (s *Sparse) Skipped() int64 { return s.skipped }
+func (s *Writer) Skipped() int64 { return s.skipped }
 
 // Write takes b and keeps nothing of it.
-func (s *Sparse) Write(b []byte) (n int, err error) {
+func (s *Writer) Write(b []byte) (n int, err error) {
 	for n < len(b) {
 		data, hole := nextHole(b[n:], s.off)
 		if data > 0 {
@@ -50,7 +56,7 @@ func (s *Sparse) Write(b []byte) (n int, err error) {
 }
 
 // Close gives the file its length.
-func (s *Sparse) Close() error { return s.f.Truncate(s.off) }
+func (s *Writer) Close() error { return s.f.Truncate(s.off) }
 
 var zeroes [holeLeast]byte
 

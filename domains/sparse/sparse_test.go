@@ -1,4 +1,4 @@
-package savefile
+package sparse
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ func (f *memFile) Truncate(n int64) error {
 
 // TestSparseIsTheSameFile writes anything in any pieces: what is read is the same, and
 // what was left out was zeroes.
-func TestSparseIsTheSameFile(t *testing.T) {
+func TestWriterIsTheSameFile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var want []byte
 		for range rapid.IntRange(0, 8).Draw(t, "parts") {
@@ -47,7 +47,7 @@ func TestSparseIsTheSameFile(t *testing.T) {
 			want = append(want, part...)
 		}
 		f := &memFile{}
-		s := NewSparse(f)
+		s := New(f)
 		for rest := want; len(rest) > 0; {
 			n := min(len(rest), rapid.IntRange(1, 3*holeLeast).Draw(t, "piece"))
 			if m, err := s.Write(rest[:n]); m != n || err != nil {
@@ -66,14 +66,14 @@ func TestSparseIsTheSameFile(t *testing.T) {
 
 // TestSparseLeavesHoles looks at a file on a disk: a guest that is mostly zeroes takes
 // little of it, and reads as it should.
-func TestSparseLeavesHoles(t *testing.T) {
+func TestWriterLeavesHoles(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "saved")
 	f, err := os.Create(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	s := NewSparse(f)
+	s := New(f)
 	want := append(bytes.Repeat([]byte("head"), 10), make([]byte, 4<<20)...)
 	if n, err := s.Write(want); err != nil || n != len(want) {
 		t.Fatal(n, err)
@@ -99,8 +99,8 @@ type fullDisk struct{ memFile }
 
 func (f *fullDisk) WriteAt(b []byte, _ int64) (int, error) { return len(b) / 2, unix.ENOSPC }
 
-func TestSparseTellsOfAFullDisk(t *testing.T) {
-	if n, err := NewSparse(&fullDisk{}).Write([]byte("text")); n != 2 || err != unix.ENOSPC {
+func TestWriterTellsOfAFullDisk(t *testing.T) {
+	if n, err := New(&fullDisk{}).Write([]byte("text")); n != 2 || err != unix.ENOSPC {
 		t.Errorf("%d, %v", n, err)
 	}
 }
@@ -115,7 +115,7 @@ func BenchmarkSparse(b *testing.B) {
 	for name, fill := range map[string]byte{"zeroes": 0, "data": 1} {
 		b.Run(name, func(b *testing.B) {
 			data := bytes.Repeat([]byte{fill}, 4<<20)
-			s := NewSparse(noTruncate{f})
+			s := New(noTruncate{f})
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {
