@@ -9,6 +9,7 @@ import (
 
 	"goxl/domains"
 	"goxl/domains/config"
+	"goxl/migrate/direct"
 	"goxl/migrate/stream"
 	"goxl/xenctrl/abi"
 )
@@ -41,6 +42,9 @@ type Channel interface {
 // SendOptions say how a guest is sent.
 type SendOptions struct {
 	SaveOptions
+	// Direct, if not nil, is the way that the guest itself goes, when the receiver is
+	// one of ours and can be reached so. Packed says how it goes if not.
+	Direct *direct.Options
 	// Say, if not nil, is told each step as the genuine xl says it.
 	Say func(text string)
 }
@@ -67,13 +71,34 @@ func Send(ctx context.Context, m *domains.Manager, id abi.DomID, c Channel, o Se
 	if err := s.expect(&s.time.Connect, stream.Banner, "the receiver's greeting"); err != nil {
 		return NotBegun, err
 	}
-	if err := Save(ctx, m, id, c, o.SaveOptions); err != nil {
+	way, done, err := s.invite(ctx, o.Direct)
+	if err != nil {
+		return NotBegun, err
+	}
+	defer done()
+	if err := Save(ctx, m, id, way, o.SaveOptions); err != nil {
 		if errors.Is(err, ErrNotResumed) {
 			return NotResumed, err
 		}
 		return StayedHere, err
 	}
 	return s.handOver(context.WithoutCancel(ctx))
+}
+
+// invite finds the way that the guest itself goes: directly, or over the channel. Done
+// ends what runs for it.
+func (s *outgoing) invite(ctx context.Context, o *direct.Options) (way io.Writer, done func(), err error) {
+	if o == nil {
+		return s.c, func() {}, nil
+	}
+	defer elapsed(&s.time.Connect)()
+	own := *o
+	own.Say = func(text string) { s.say("migration sender: " + text) }
+	to, err := direct.Invite(ctx, s.c, own)
+	if to == nil || err != nil {
+		return s.c, func() {}, err
+	}
+	return to, to.Abandon, nil
 }
 
 // outgoing is a guest that is suspended, with its memory on the other side.
@@ -168,6 +193,8 @@ type ReceiveOptions struct {
 	// Own, if not nil, is called when the guest is ours and has its own name, before
 	// it runs: to see to its end. An error has it destroyed.
 	Own func(ctx context.Context, id abi.DomID) error
+	// Direct is for a sender that invites to the direct way.
+	Direct direct.Options
 	// Create is how the domain is made; Paused of it is ignored.
 	Create domains.CreateOptions
 }
@@ -184,10 +211,17 @@ func Receive(ctx context.Context, m *domains.Manager, c Channel, o ReceiveOption
 	if _, err := io.WriteString(c, stream.Banner); err != nil {
 		return 0, fmt.Errorf("greet the sender: %w", err)
 	}
-	in, err := Open(c)
+	o.Direct.Say = func(text string) { say("migration target: " + text) }
+	way, err := direct.Accept(ctx, c, o.Direct)
 	if err != nil {
 		return 0, err
 	}
+	defer way.Close()
+	in, err := Open(way)
+	if err != nil {
+		return 0, err
+	}
+	in.ends = way.Finish
 	if o.Header != nil {
 		if err := o.Header(in); err != nil {
 			return 0, err

@@ -51,6 +51,8 @@ type pair struct {
 	id       abi.DomID
 	send     SendOptions
 	sendCtx  context.Context // of the sender; nil: the test's
+	receive  ReceiveOptions
+	said     func(text string) // by the sender; nil: nobody listens
 }
 
 // failOn has hypercalls fail from here on.
@@ -282,8 +284,10 @@ func (p *pair) migrate(t *testing.T, m migration) (Outcome, error) {
 	go func() {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		_, err := Receive(ctx, p.dst.m, receiver, ReceiveOptions{Paused: m.paused, Say: cancelling(m.thereT, cancel),
-			Own: func(context.Context, abi.DomID) error { return m.own }})
+		o := p.receive
+		o.Paused, o.Say = m.paused, cancelling(m.thereT, cancel)
+		o.Own = func(context.Context, abi.DomID) error { return m.own }
+		_, err := Receive(ctx, p.dst.m, receiver, o)
 		receiver.hangs()
 		received <- err
 	}()
@@ -293,7 +297,13 @@ func (p *pair) migrate(t *testing.T, m migration) (Outcome, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p.send.Say = cancelling(m.hereT, cancel)
+	heard := cancelling(m.hereT, cancel)
+	p.send.Say = func(text string) {
+		heard(text)
+		if p.said != nil {
+			p.said(text)
+		}
+	}
 	outcome, err := Send(ctx, p.src.m, p.id, sender, p.send)
 	sender.hangs()
 	there := <-received

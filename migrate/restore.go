@@ -29,6 +29,7 @@ type Incoming struct {
 
 	r     *stream.Reader
 	plain *savefile.Reader // beneath r
+	ends  func() error     // makes sure of the end of what is beneath plain; nil: nothing is
 }
 
 // Open reads the header and the configuration of a saved guest. The stream is not
@@ -98,7 +99,11 @@ func (in *Incoming) Fill(ctx context.Context, t build.Target) (store, console ab
 			in.Progress(in.r.Offset())
 		}
 	}
-	return f.store, f.console, in.plain.Finish()
+	err = in.plain.Finish()
+	if err == nil && in.ends != nil {
+		err = in.ends()
+	}
+	return f.store, f.console, err
 }
 
 // filler fills one domain.

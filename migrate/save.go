@@ -8,6 +8,7 @@ import (
 
 	"goxl/domains"
 	"goxl/domains/config"
+	"goxl/migrate/lanes"
 	"goxl/migrate/stream"
 	"goxl/migrate/transport"
 	"goxl/xenctrl/abi"
@@ -71,11 +72,19 @@ type sender struct {
 	spec      *config.Spec
 	guest     guest
 	w         *stream.Writer
-	packed    *transport.Writer // beneath w; nil: nothing is
+	packed    packer // beneath w; nil: nothing is
 	time      *Timeline
 	suspended bool // by us
 	sent      batch
 	round     int
+}
+
+// packer takes the stream to where it goes in another form.
+type packer interface {
+	io.Writer
+	Flush() error
+	Close() error
+	Written() int64 // bytes of that form
 }
 
 // guest is what differs between the kinds of guests.
@@ -107,7 +116,9 @@ func newSender(ctx context.Context, m *domains.Manager, id abi.DomID, w io.Write
 	if s.time == nil {
 		s.time = new(Timeline)
 	}
-	if o.Packed {
+	if l, ok := w.(*lanes.Sender); ok {
+		s.packed = l
+	} else if o.Packed {
 		s.packed = transport.NewWriter(w)
 		w = s.packed
 	}
@@ -182,6 +193,9 @@ func (s *sender) count() {
 	s.time.Wire = s.time.Stream
 	if s.packed != nil {
 		s.time.Wire = s.packed.Written()
+	}
+	if l, ok := s.packed.(*lanes.Sender); ok {
+		s.time.Streams, s.time.Reconnects = l.Lanes(), l.Reconnects()
 	}
 }
 

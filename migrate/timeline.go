@@ -22,6 +22,9 @@ type Timeline struct {
 	Rest   abi.Pages // sent with their contents while the guest was suspended
 	Stream int64     // bytes of the stream
 	Wire   int64     // bytes that went out, packed or not
+
+	Streams    int // connections that the guest went over directly; 0: it went over the channel
+	Reconnects int // of them that were lost and made anew
 }
 
 // Round is one round of sending while the guest ran.

@@ -33,6 +33,8 @@ type migrating struct {
 	resolve   bool // --resolve: end what is undecided
 	peerDead  bool // --peer-dead: on the operator's word
 
+	direct directWay // --streams and what goes with it
+
 	override *config.Spec // what -C says
 }
 
@@ -46,6 +48,8 @@ func migrateCommand(a *app) *command {
 			{"quick", false, quickLetter}, {"check", false, checkLetter}, {"unchecked", false, uncheckedLetter},
 			{"plain", false, plainLetter}, {"timeline", false, moveTimelineLetter},
 			{"resolve", false, resolveLetter}, {"peer-dead", false, peerDeadLetter},
+			{"streams", true, streamsLetter}, {"via", true, viaLetter}, {"listen", true, listenLetter},
+			{"tls-ca", true, tlsCALetter}, {"tls-cert", true, tlsCertLetter}, {"tls-key", true, tlsKeyLetter},
 		}},
 		opt: o.option,
 		run: func(ctx context.Context, args []string) error {
@@ -95,6 +99,13 @@ func (a *app) migrate(ctx context.Context, o *migrating, args []string) error {
 	}
 	send := a.sending(o)
 	send.Packed = answer != nil && answer.Speaks(offer.Packed) && !o.plain
+	if send.Direct, err = a.directWay(o, answer); err != nil {
+		return err
+	}
+	if send.Direct == nil { // a genuine receiver must not see options of ours
+		o.direct = directWay{}
+		w = o.wayTo(a.globals, isTerminal(os.Stderr), args[1])
+	}
 	return a.send(ctx, w, d, o, send)
 }
 
@@ -153,6 +164,12 @@ const (
 	moveTimelineLetter
 	resolveLetter
 	peerDeadLetter
+	streamsLetter
+	viaLetter
+	listenLetter
+	tlsCALetter
+	tlsCertLetter
+	tlsKeyLetter
 )
 
 func (o *migrating) option(letter byte, arg string) error {
@@ -196,7 +213,7 @@ func (o *migrating) option(letter byte, arg string) error {
 		}
 		o.live.MaxRounds = int(n)
 	}
-	return nil // -F and --live are accepted and change nothing
+	return o.direct.option(letter, arg) // -F and --live are accepted and change nothing
 }
 
 // receiver is the verb that receives a guest, with its options.
@@ -220,7 +237,7 @@ func (o *migrating) receiver(g globals, terminal bool) string {
 			c += f.text
 		}
 	}
-	return c
+	return c + o.direct.receiver()
 }
 
 // migrated says how it ended.

@@ -19,10 +19,13 @@ import (
 func migrateReceiveCommand(a *app) *command {
 	c := &creating{}
 	var remus, asked bool
+	var way directWay
 	return a.new("migrate-receive", body{
 		table: optionTable{"Fedrp", []longOption{
 			{"colo", false, coloLetter}, {"coloft-script", true, coloLetter}, {"userspace-colo-proxy", false, coloLetter},
 			{"offer", false, offerLetter},
+			{"listen", true, listenLetter},
+			{"tls-ca", true, tlsCALetter}, {"tls-cert", true, tlsCertLetter}, {"tls-key", true, tlsKeyLetter},
 		}},
 		opt: func(letter byte, arg string) error {
 			if letter == 'r' || letter == coloLetter {
@@ -31,6 +34,9 @@ func migrateReceiveCommand(a *app) *command {
 			if letter == offerLetter {
 				asked = true
 				return nil
+			}
+			if letter > ownLetter {
+				return way.option(letter, arg)
 			}
 			return c.option(letter, arg)
 		},
@@ -45,7 +51,7 @@ func migrateReceiveCommand(a *app) *command {
 			if remus {
 				return failf(fmt.Errorf("checkpointed guests (Remus, COLO): %w", errors.ErrUnsupported), "migration target: Domain creation failed (code -4).")
 			}
-			return a.receive(ctx, c)
+			return a.receive(ctx, c, &way)
 		},
 	})
 }
@@ -56,12 +62,16 @@ const (
 )
 
 // receive takes a guest from standard input.
-func (a *app) receive(ctx context.Context, c *creating) error {
+func (a *app) receive(ctx context.Context, c *creating, way *directWay) error {
 	signal.Ignore(unix.SIGPIPE) // a sender that is gone is an error to handle
 	say := func(s string) { fmt.Fprintln(a.env.stderr, s) }
+	direct, err := way.receiving(os.Getenv("SSH_CONNECTION"))
+	if err != nil {
+		return err
+	}
 	var uuid string
 	id, err := migrate.Receive(ctx, a.host.domains, stdio{os.Stdin, os.Stdout}, migrate.ReceiveOptions{
-		Paused: c.paused, Say: say,
+		Paused: c.paused, Say: say, Direct: direct,
 		Header: func(in *migrate.Incoming) error {
 			a.showSaved("<incoming migration stream>", in)
 			if err := a.chooseConfig(c, in); err != nil {

@@ -52,6 +52,9 @@ func moveTimelineText(t *migrate.Timeline) string {
 	line("  wait for the receiver", t.Receive, "")
 	line("  give permission", t.HandOver, "")
 	line("  start", t.Start, "")
+	if t.Streams > 0 {
+		fmt.Fprintf(&b, "%11s directly, over %d connections, of which %d were lost and made anew\n", "", t.Streams, t.Reconnects)
+	}
 	fmt.Fprintf(&b, "%11s %d MiB of stream, %d MiB sent (%d %%)\n", "", t.Stream>>20, t.Wire>>20, 100*t.Wire/max(t.Stream, 1))
 	return b.String()
 }

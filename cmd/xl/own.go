@@ -29,6 +29,10 @@ var ownCommandOptions = []ownOption{
 	{"migrate --peer-dead <Domain>", "The same, and it runs on here: on your word that it does not run elsewhere"},
 	{"migrate --max-downtime=MS", "Suspend the domain once the rest can be sent within MS milliseconds"},
 	{"migrate --max-rounds=N", "Suspend it after N rounds of sending at the latest"},
+	{"migrate --streams=N", "Send it over N TCP connections of its own, in TLS 1.3, to another goxl"},
+	{"migrate --via=ADDRESS[:PORT]", "Connect there for that, instead of where ssh has reached the host"},
+	{"migrate --listen=ADDRESS[:PORT]", "Have the receiver listen there for that, instead of on a free port everywhere"},
+	{"migrate --tls-ca=FILE --tls-cert=FILE --tls-key=FILE", "Show certificates of an authority for that; the files are those of both hosts"},
 	{"mem-set --wait[=SECONDS]", "Wait for the domain to follow, 30 seconds unless told; exit 1, with what it gave, if it does not"},
 }
 

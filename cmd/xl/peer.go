@@ -24,7 +24,7 @@ type way struct {
 
 // bareReceiverForm is a command of which the end may be replaced: nothing in it means
 // anything to a shell beyond words.
-const bareReceiverForm = "^([^|;&<>()$`'\"\\\\\n]*\\S)\\s+migrate-receive(\\s+-[a-z]+)*\\s*$"
+const bareReceiverForm = "^([^|;&<>()$`'\"\\\\\n]*\\S)\\s+migrate-receive(\\s+-[-a-z]+(=[-\\w.,:/\\[\\]]+)?)*\\s*$"
 
 // wayTo is the way to host. With an empty ssh command, host is the whole command.
 func (o *migrating) wayTo(g globals, terminal bool, host string) way {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Receiver gives back what a Sender was given. Read and Close are for one goroutine;
-// Attach is for many.
+// Receiver gives back what a Sender was given. Read and Finish are for one goroutine,
+// Attach and Close for any.
 type Receiver struct {
 	o     Options
 	lanes []*recvLane
@@ -57,6 +57,21 @@ func (r *Receiver) Read(b []byte) (int, error) {
 		r.release()
 	}
 	return n, nil
+}
+
+// Finish waits for the end of the stream. It fails when something comes before that,
+// which nobody has read.
+func (r *Receiver) Finish() error {
+	var b [1]byte
+	n, err := r.Read(b[:])
+	if n > 0 {
+		err = fmt.Errorf("%w: more follows than belongs there", ErrPeer)
+		r.fail(err)
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }
 
 // release gives the room of a chunk back that was read.

@@ -9,6 +9,7 @@ import (
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/domains/policy"
+	"goxl/migrate/direct"
 	"goxl/xenctrl/abi"
 )
 
@@ -21,7 +22,7 @@ func Reply(ctx context.Context, m *domains.Manager, j Journal, q *Question) (*An
 		return nil, err
 	}
 	name, _ := os.Hostname() // for people
-	a := &Answer{Goxl: Version, Transports: []string{Packed}, Host: name, Boot: m.Host().BootID(),
+	a := &Answer{Goxl: Version, Transports: []string{Packed, direct.Name}, Host: name, Boot: m.Host().BootID(),
 		Xen: fmt.Sprintf("%d.%d%s", v.Major, v.Minor, extra), XenMinor: v.Minor}
 	if q.Guest != nil {
 		a.judge(ctx, m, q.Guest)
