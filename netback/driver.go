@@ -38,7 +38,7 @@ type Options struct {
 	// StateDir keeps what a restarted daemon has to know of its guests; it must be
 	// ours alone. "" keeps nothing: after a kill, guests may lose their network.
 	StateDir string
-	Sys      string      // where sysfs is; "" is /sys
+	Sys      string       // where sysfs is; "" is /sys
 	Log      *logs.Logger // nil is silent
 }
 
