@@ -111,8 +111,12 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 	}
 	v := &vif{d: d, node: n, log: log}
 	connected := k["state"] == strconv.Itoa(int(backends.Connected))
-	if v.iface, err = d.ifaces.open(n.ID, connected); err != nil {
+	var made bool
+	if v.iface, made, err = d.ifaces.open(n.ID, connected); err != nil {
 		return nil, err
+	}
+	if made && connected {
+		log.Warn("the interface of a connected guest was gone; the new one is on no bridge")
 	}
 	if mtu, err := strconv.Atoi(k["mtu"]); err == nil && !connected {
 		if err := v.iface.SetMTU(mtu); err != nil {
@@ -177,9 +181,10 @@ type iface interface {
 	Remove() error
 }
 
-// ifaces makes interfaces. Keep: one that is there already is taken as it is.
+// ifaces makes interfaces. Keep: one that is there already is taken as it is; made is
+// false then.
 type ifaces interface {
-	open(id backends.ID, keep bool) (iface, error)
+	open(id backends.ID, keep bool) (i iface, made bool, err error)
 }
 
 const tagPrefix = "goxl netback "
@@ -194,16 +199,16 @@ func parseTag(tag string) (backends.ID, bool) {
 // taps makes real interfaces.
 type taps struct{}
 
-func (taps) open(id backends.ID, keep bool) (iface, error) {
+func (taps) open(id backends.ID, keep bool) (iface, bool, error) {
 	tag := tagPrefix + id.String()
 	if keep {
 		t, err := tap.Find(tag)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return tapIface{t}, err
+			return tapIface{t}, false, err
 		}
 	}
 	t, err := tap.Create(fmt.Sprintf("vif%d.%d", id.Dom, id.Dev), tag)
-	return tapIface{t}, err
+	return tapIface{t}, true, err
 }
 
 type tapIface struct{ *tap.Device }

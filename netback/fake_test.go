@@ -163,14 +163,14 @@ type fakeIfaces struct {
 	all map[backends.ID]*fakeIface
 }
 
-func (f *fakeIfaces) open(id backends.ID, keep bool) (iface, error) {
+func (f *fakeIfaces) open(id backends.ID, keep bool) (iface, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if i := f.all[id]; i != nil && keep && !i.removed {
-		return i, nil
+		return i, false, nil
 	}
 	f.all[id] = &fakeIface{}
-	return f.all[id], nil
+	return f.all[id], true, nil
 }
 
 func (f *fakeIfaces) get(id backends.ID) *fakeIface {
