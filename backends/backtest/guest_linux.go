@@ -27,7 +27,7 @@ type Guest struct {
 
 	mu     sync.Mutex
 	pages  int
-	free_  []int
+	spare  []int
 	grants map[abi.GrantRef]*grant
 	ref    abi.GrantRef
 	ports  map[abi.Port]*Port
@@ -69,12 +69,26 @@ func (g *Guest) Page() Page { return g.page(false) }
 // ReadOnlyPage takes a page that others may only read.
 func (g *Guest) ReadOnlyPage() Page { return g.page(true) }
 
+// Pages takes n pages that lie side by side, as a ring needs them, and returns them as
+// one piece of memory, too.
+func (g *Guest) Pages(n int) ([]Page, []byte) {
+	g.mu.Lock()
+	g.spare = nil // whose order is any
+	g.mu.Unlock()
+	var pages []Page
+	for range n {
+		pages = append(pages, g.Page())
+	}
+	at := pages[0].index << abi.PageShift
+	return pages, g.mem[at : at+n<<abi.PageShift : at+n<<abi.PageShift]
+}
+
 func (g *Guest) page(readOnly bool) Page {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := g.pages
-	if k := len(g.free_); k > 0 {
-		n, g.free_ = g.free_[k-1], g.free_[:k-1]
+	if k := len(g.spare); k > 0 {
+		n, g.spare = g.spare[k-1], g.spare[:k-1]
 	} else if g.pages++; g.pages > guestPages {
 		panic("backtest: the guest is out of memory")
 	}
@@ -97,7 +111,7 @@ func (g *Guest) Free(p Page) {
 	g.Revoke(p)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.free_ = append(g.free_, p.index)
+	g.spare = append(g.spare, p.index)
 }
 
 func (g *Guest) lookup(r abi.GrantRef) (grant, bool) {

@@ -1,0 +1,545 @@
+package blkback
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"goxl/backends"
+	"goxl/backends/ring"
+	"goxl/blkback/blkif"
+	"goxl/blkback/disk"
+	"goxl/xenctrl/abi"
+	"goxl/xenctrl/gnttab"
+)
+
+const (
+	// maxIndirect is how many segments an indirect request may have: 1 MiB.
+	maxIndirect = 256
+
+	// maxTake is how many requests are taken before the data of writes is fetched.
+	maxTake = 32
+
+	// maxCopies is how many pieces one call copies.
+	maxCopies = 1024
+
+	idlePause = 10 * time.Second // until an idle queue gives its buffers back
+)
+
+// request is one on its way. It belongs to the queue's goroutine, or to a worker
+// between work and done.
+type request struct {
+	blkif.Request
+	entry    uint16 // in the journal
+	segments []blkif.Segment
+	wide     []blkif.Segment // room for those of an indirect request, once there was one
+	buf      []byte          // the data; nil if there is none
+	n        int             // bytes of data
+	status   blkif.Status
+	failed   bool // by the host
+	start    time.Time
+}
+
+// channel is an event channel, as backends.Channel has it.
+type channel interface {
+	Wait() error
+	Unmask() error
+	Notify() error
+	Close() error
+}
+
+// queue serves one ring. All but the workers' part belongs to one goroutine.
+type queue struct {
+	dom     abi.DomID
+	layout  blkif.Layout
+	disk    disk.Disk
+	limits  func() blkif.Disk
+	stats   *counters
+	mem     backends.Mapping
+	port    channel
+	journal *section
+	resume  bool
+	workers int
+	timing  func() time.Time
+
+	ring    *ring.Back
+	copies  *gnttab.Batch
+	bufs    *buffers
+	slot    []byte
+	rsp     []byte
+	scratch []byte   // segments of indirect requests, half a page each
+	replay  []uint16 // journal entries to be done once more
+
+	idle     []*request // not in use
+	taken    []*request // of this round
+	waiting  []*request // for a buffer or a barrier, in the guest's order
+	fetching []*request // writes whose data is being copied
+	reads    []*request // reads whose data is being copied
+	ready    []*request // done, and their data not yet copied
+	answered []uint16   // entries whose response is not yet final
+	running  int        // at workers
+	barrier  bool       // one is at a worker
+	unsent   bool       // responses are not published
+
+	work chan *request
+	done chan *request
+}
+
+// serve serves the ring until ctx ends or the frontend breaks it, and returns when
+// nothing runs any more.
+func (q *queue) serve(ctx context.Context) error {
+	return q.mem.With(func(b []byte) error {
+		if err := q.attach(b); err != nil {
+			return err
+		}
+		n := int(q.ring.Size())
+		q.work, q.done = make(chan *request, n), make(chan *request, n)
+		var wg sync.WaitGroup
+		for range q.workers {
+			wg.Go(q.worker)
+		}
+		events := make(chan struct{}, 1)
+		wg.Go(func() { q.pump(events) })
+		err := q.loop(ctx, events)
+		close(q.work)
+		closed := q.port.Close() // ends the pump
+		wg.Wait()
+		q.bufs.trim()
+		if q.scratch != nil {
+			unmapPages(q.scratch)
+		}
+		return errors.Join(err, closed)
+	})
+}
+
+// attach lays the ring over its memory and takes back what the journal holds.
+func (q *queue) attach(b []byte) (err error) {
+	slot := q.layout.SlotSize()
+	if q.resume {
+		q.ring, err = ring.ResumeBack(b, slot, *q.journal.taken(), *q.journal.answered())
+	} else if q.ring, err = ring.NewBack(b, slot); err == nil {
+		q.journal.reset(q.ring.Answered())
+	}
+	if err != nil {
+		return err
+	}
+	n := int(q.ring.Size())
+	q.slot, q.rsp = make([]byte, slot), make([]byte, q.layout.ResponseSize())
+	q.idle = make([]*request, 0, n)
+	for range n {
+		q.idle = append(q.idle, &request{})
+	}
+	if !q.resume {
+		return nil
+	}
+	if q.replay, err = q.journal.recover(); err != nil {
+		return err
+	}
+	q.stats.replayed.Add(uint64(len(q.replay)))
+	q.unsent = true // the index of responses may not have been stored, nor the event sent
+	return nil
+}
+
+// pump turns events of the channel into entries of a Go channel. The event channel
+// stays silent until the loop unmasks it.
+func (q *queue) pump(events chan<- struct{}) {
+	for q.port.Wait() == nil {
+		events <- struct{}{} // room for one, and no second one comes before it is unmasked
+	}
+}
+
+func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
+	defer func() { q.taken, q.waiting = nil, nil }()
+	tick := time.NewTicker(idlePause)
+	defer tick.Stop()
+	stop, stopping, busy, masked := ctx.Done(), false, true, false
+	for {
+		err := q.round(stopping)
+		if err == nil && masked { // only now may the guest send another
+			masked, err = false, q.port.Unmask()
+		}
+		if err != nil {
+			q.drain()
+			return err
+		}
+		if stopping && q.ring.Outstanding() == 0 {
+			return nil
+		}
+		select {
+		case <-events:
+			busy, masked = true, true
+		case r := <-q.done:
+			q.collect(r)
+		case <-tick.C:
+			if !busy && q.ring.Outstanding() == 0 {
+				q.bufs.trim()
+			}
+			busy = false
+		case <-stop:
+			stop, stopping = nil, true
+		}
+	}
+}
+
+// round does all that can be done now: answers what is done, takes what is there, and
+// starts what may run. After it an event comes for each new request, unless requests
+// are not taken because earlier ones wait.
+func (q *queue) round(stopping bool) error {
+	for {
+		for more := true; more; more = len(q.ready) > 0 { // start may refuse some
+			q.finish()
+			q.start()
+		}
+		q.publish()
+		if len(q.waiting) > 0 || stopping && len(q.replay) == 0 {
+			return nil
+		}
+		if err := q.take(stopping); err != nil {
+			return err
+		}
+		if len(q.taken) > 0 {
+			continue
+		}
+		if more, err := q.ring.Arm(1); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// drain waits for the workers after the ring broke. The guest gets no answers: the
+// indices mean nothing any more.
+func (q *queue) drain() {
+	for q.running > 0 {
+		<-q.done
+		q.running--
+		q.stats.inflight.Add(-1)
+	}
+}
+
+// collect takes r and all others that are done from the workers.
+func (q *queue) collect(r *request) {
+	for {
+		q.running--
+		q.stats.inflight.Add(-1)
+		q.barrier = q.barrier && r.Op != blkif.Barrier
+		q.ready = append(q.ready, r)
+		select {
+		case r = <-q.done:
+		default:
+			return
+		}
+	}
+}
+
+// take takes the next requests: those to be done once more, then, unless this process
+// is about to end, from the ring, where each is noted in the journal.
+func (q *queue) take(stopping bool) error {
+	for len(q.taken) < maxTake && len(q.replay) > 0 {
+		e := q.replay[0]
+		q.replay = q.replay[1:]
+		copy(q.slot, q.journal.slot(e))
+		q.taken = append(q.taken, q.decode(e))
+	}
+	for !stopping && len(q.taken) < maxTake && len(q.idle) > 0 {
+		i := q.ring.Taken()
+		ok, err := q.ring.Next(q.slot)
+		if err != nil || !ok {
+			return err
+		}
+		q.taken = append(q.taken, q.decode(q.journal.begin(i, q.slot)))
+	}
+	return nil
+}
+
+func (q *queue) decode(e uint16) *request {
+	k := len(q.idle) - 1
+	r := q.idle[k]
+	q.idle = q.idle[:k]
+	q.layout.Decode(&r.Request, q.slot)
+	r.entry, r.buf, r.n, r.status, r.failed, r.start = e, nil, 0, blkif.OK, false, q.timing()
+	return r
+}
+
+// start checks the requests that were taken and hands to the workers what may run.
+func (q *queue) start() {
+	q.readIndirect()
+	limits := q.limits()
+	for _, r := range q.taken {
+		if r.status == blkif.OK {
+			r.n, r.status = r.Check(&limits, r.segments)
+			if r.status != blkif.OK {
+				q.stats.refused.Add(1)
+			}
+		}
+		if r.status != blkif.OK {
+			q.ready = append(q.ready, r)
+			continue
+		}
+		q.waiting = append(q.waiting, r)
+	}
+	q.taken = q.taken[:0]
+	started := 0
+	for _, r := range q.waiting {
+		if !q.admit(r) {
+			break
+		}
+		started++
+	}
+	q.fetch()
+	q.waiting = append(q.waiting[:0], q.waiting[started:]...)
+}
+
+// readIndirect copies the segments of indirect requests from the guest, once.
+func (q *queue) readIndirect() {
+	limits := q.limits()
+	q.copies.Reset()
+	for i, r := range q.taken {
+		r.segments = r.Segments[:min(r.Count, blkif.MaxSegments)]
+		if !r.Indirect {
+			continue
+		}
+		if r.status = r.CheckCount(&limits); r.status != blkif.OK {
+			q.stats.refused.Add(1)
+			continue
+		}
+		if q.scratch == nil {
+			p, err := q.bufs.alloc(maxTake * maxIndirect * blkif.SegmentSize)
+			if err != nil {
+				r.status, r.failed = blkif.Error, true
+				continue
+			}
+			q.scratch = p
+		}
+		// A count that passed fills half a page of descriptors at most.
+		q.copies.Ops = append(q.copies.Ops, gnttab.Op{
+			Grant: gnttab.Grant{Dom: q.dom, Ref: r.Pages[0]}, Local: q.descriptors(i)[:r.Count*blkif.SegmentSize]})
+	}
+	if len(q.copies.Ops) == 0 {
+		return
+	}
+	err := q.copies.Run()
+	n := 0
+	for i, r := range q.taken {
+		if !r.Indirect || r.status != blkif.OK {
+			continue
+		}
+		if err != nil || q.copies.Ops[n].Status != abi.GrantOK {
+			r.status = blkif.Error
+			q.stats.refused.Add(1)
+		} else {
+			r.segments = r.indirectSegments()
+			blkif.DecodeSegments(r.segments, q.descriptors(i))
+		}
+		n++
+	}
+}
+
+// descriptors is where the segments of the request number i of a round are copied to.
+func (q *queue) descriptors(i int) []byte {
+	const n = maxIndirect * blkif.SegmentSize
+	return q.scratch[i*n : (i+1)*n]
+}
+
+func (r *request) indirectSegments() []blkif.Segment {
+	if r.wide == nil {
+		r.wide = make([]blkif.Segment, maxIndirect)
+	}
+	return r.wide[:r.Count]
+}
+
+// admit starts r unless it has to wait, for a barrier or a buffer.
+func (q *queue) admit(r *request) bool {
+	if q.barrier || r.Op == blkif.Barrier && (q.running > 0 || len(q.fetching) > 0) {
+		return false
+	}
+	if r.n > 0 {
+		buf, err := q.bufs.get(r.n)
+		if err != nil {
+			r.status, r.failed = blkif.Error, true
+			q.ready = append(q.ready, r)
+			return true
+		}
+		if buf == nil {
+			q.stats.waited.Add(1)
+			return false
+		}
+		r.buf = buf
+	}
+	q.barrier = r.Op == blkif.Barrier
+	if r.n == 0 || r.Op == blkif.Read {
+		q.run(r)
+		return true
+	}
+	if len(q.fetching) > 0 && len(q.copies.Ops)+len(r.segments) > maxCopies {
+		q.fetch()
+	}
+	if len(q.fetching) == 0 {
+		q.copies.Reset()
+	}
+	q.addCopies(r, false)
+	q.fetching = append(q.fetching, r)
+	return true
+}
+
+// addCopies adds the copies between the guest's pages and r's buffer.
+func (q *queue) addCopies(r *request, toGrant bool) {
+	at := 0
+	for _, s := range r.segments {
+		q.copies.Ops = append(q.copies.Ops, gnttab.Op{Grant: gnttab.Grant{Dom: q.dom, Ref: s.Ref},
+			Offset: s.Offset(), Local: r.buf[at : at+s.Len()], ToGrant: toGrant})
+		at += s.Len()
+	}
+}
+
+// copied makes the copies of rs, and marks those as failed one of whose pages could
+// not be copied: the guest's fault.
+func (q *queue) copied(rs []*request) {
+	err := q.copies.Run()
+	n := 0
+	for _, r := range rs {
+		ok := err == nil
+		for range r.segments {
+			ok = ok && q.copies.Ops[n].Status == abi.GrantOK
+			n++
+		}
+		if !ok {
+			r.status = blkif.Error
+			q.stats.refused.Add(1)
+		}
+	}
+}
+
+// fetch copies the data of writes from the guest and starts them.
+func (q *queue) fetch() {
+	if len(q.fetching) == 0 {
+		return
+	}
+	q.copied(q.fetching)
+	for i, r := range q.fetching {
+		q.fetching[i] = nil
+		if r.status != blkif.OK {
+			q.barrier = q.barrier && r.Op != blkif.Barrier
+			q.ready = append(q.ready, r)
+			continue
+		}
+		q.run(r)
+	}
+	q.fetching = q.fetching[:0]
+}
+
+// run hands r to a worker. There is room for all requests of the ring.
+func (q *queue) run(r *request) {
+	q.running++
+	q.stats.inflight.Add(1)
+	q.work <- r
+}
+
+// finish copies the data of reads to the guest and puts all responses.
+func (q *queue) finish() {
+	for len(q.ready) > 0 {
+		q.copies.Reset()
+		n := 0
+		for _, r := range q.ready {
+			if len(q.copies.Ops) > 0 && len(q.copies.Ops)+len(r.segments) > maxCopies {
+				break
+			}
+			if n++; r.Op == blkif.Read && r.status == blkif.OK {
+				q.addCopies(r, true)
+				q.reads = append(q.reads, r)
+			}
+		}
+		if len(q.reads) > 0 {
+			q.copied(q.reads)
+			clear(q.reads)
+			q.reads = q.reads[:0]
+		}
+		for _, r := range q.ready[:n] {
+			q.respond(r)
+		}
+		q.ready = append(q.ready[:0], q.ready[n:]...)
+	}
+}
+
+// respond answers r and forgets it.
+func (q *queue) respond(r *request) {
+	if r.failed {
+		q.stats.errors.Add(1)
+	} else if r.status == blkif.OK {
+		n := r.n
+		if r.Op == blkif.Discard {
+			n = int(r.Sectors * blkif.SectorSize)
+		}
+		q.stats.count(r.Op, n, q.timing().Sub(r.start))
+	}
+	i := q.ring.Answered()
+	q.layout.PutResponse(q.rsp, r.ID, r.Op, r.status)
+	q.ring.Put(q.rsp)
+	q.journal.answer(r.entry, i)
+	q.answered = append(q.answered, r.entry)
+	q.bufs.put(r.buf)
+	r.buf = nil
+	q.idle = append(q.idle, r)
+	q.unsent = true
+}
+
+// publish shows the guest the responses, once the journal knows that they are final.
+func (q *queue) publish() {
+	if !q.unsent {
+		return
+	}
+	q.unsent = false
+	q.journal.commit(q.ring.Answered())
+	notify := q.ring.Publish()
+	for _, e := range q.answered {
+		q.journal.done(e)
+	}
+	q.answered = q.answered[:0]
+	if notify || q.resume {
+		q.resume = false // the killed process may not have come to send its event
+		q.stats.notified.Add(1)
+		_ = q.port.Notify() // a guest that is gone needs none
+	}
+}
+
+// worker does requests until there are no more.
+func (q *queue) worker() {
+	for r := range q.work {
+		r.status, r.failed = transfer(q.disk, r)
+		q.done <- r
+	}
+}
+
+// transfer does what r asks for. Failed says that the host could not.
+func transfer(d disk.Disk, r *request) (s blkif.Status, failed bool) {
+	off := int64(r.Sector) * blkif.SectorSize // checked against the disk's size
+	var err error
+	switch r.Op {
+	case blkif.Read:
+		_, err = d.ReadAt(r.buf, off)
+	case blkif.Write:
+		_, err = d.WriteAt(r.buf, off)
+	case blkif.Barrier:
+		if err = d.Flush(); err == nil && r.n > 0 {
+			if _, err = d.WriteAt(r.buf, off); err == nil {
+				err = d.Flush()
+			}
+		}
+	case blkif.Flush:
+		if r.n > 0 {
+			_, err = d.WriteAt(r.buf, off)
+		}
+		if err == nil {
+			err = d.Flush()
+		}
+	case blkif.Discard:
+		err = d.Discard(off, int64(r.Sectors)*blkif.SectorSize)
+	}
+	switch {
+	case err == nil:
+		return blkif.OK, false
+	case errors.Is(err, errors.ErrUnsupported):
+		return blkif.Unsupported, false
+	}
+	return blkif.Error, true
+}
