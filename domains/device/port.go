@@ -31,7 +31,7 @@ func (p *port) online(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
 	if err := h.AwaitLink(wait, name); err != nil {
-		return fmt.Errorf("%w; is the module xen-netback loaded, and does dmesg say why not?", err)
+		return fmt.Errorf("%w; is the module xen-netback loaded, or goxl's netback running, and does dmesg or its log say why not?", err)
 	}
 	if p.name != "" {
 		if err := h.RenameLink(name, p.name); err != nil {

@@ -46,6 +46,7 @@ func checks() []check {
 		{about: "domain 0", run: domain0},
 		{about: "kernel devices", run: kernelDevices},
 		{about: "console daemon", run: consoleDaemon, passing: true},
+		{about: "network backend", run: networkBackend, passing: true},
 		{about: "memory", run: memory},
 		{about: "directories", run: directories},
 		{about: "hotplug scripts", run: scripts},

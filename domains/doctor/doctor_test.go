@@ -48,7 +48,7 @@ func newClinic(t *testing.T, minor int) *clinic {
 	h.Kernel = c.kern
 	h.Trust(c.in("scripts/block"), host.Behaviour{Block: true})
 	h.Trust(c.in("scripts/vif-bridge"), host.Behaviour{Bridge: true})
-	for _, dir := range []string{"run", "lib", "log", "proc/42", "proc/43", "sys/class/net/xenbr0", "dev/xen", "own"} {
+	for _, dir := range []string{"run", "lib", "log", "proc/42", "proc/43", "sys/class/net/xenbr0", "sys/bus/xen-backend/drivers/vif", "dev/xen", "own"} {
 		if err := os.MkdirAll(c.in(dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -148,6 +148,16 @@ func TestConsoleDomain(t *testing.T) {
 	}
 }
 
+// TestOwnNetworkBackend: the kernel's may be kept out for ours.
+func TestOwnNetworkBackend(t *testing.T) {
+	c := newClinic(t, 17)
+	c.remove("sys/bus/xen-backend/drivers/vif")
+	c.file("proc/43/comm", "netback\n")
+	if bad := worse(c.examine()); len(bad) > 0 {
+		t.Errorf("found:\n%s", strings.Join(bad, "\n"))
+	}
+}
+
 // TestFindings breaks one thing after the other; each has to be the only finding.
 func TestFindings(t *testing.T) {
 	for _, tt := range []struct {
@@ -161,6 +171,10 @@ func TestFindings(t *testing.T) {
 		{"no console daemon", func(c *clinic) { c.remove("proc/42") }, "PROBLEM console daemon: neither xenconsoled nor goxl's consoled runs"},
 		{"two console daemons", func(c *clinic) { c.file("proc/43/comm", "consoled\n") },
 			"PROBLEM console daemon: there are several: process 42 (xenconsoled), process 43 (consoled)"},
+		{"no network backend", func(c *clinic) { c.remove("sys/bus/xen-backend/drivers/vif") },
+			"note network backend: neither xen-netback nor goxl's netback"},
+		{"two network backends", func(c *clinic) { c.file("proc/43/comm", "netback\n") },
+			"PROBLEM network backend: both xen-netback and process 43 (netback) serve"},
 		{"no log directory", func(c *clinic) { c.remove("log") }, "PROBLEM directories: " /* its path */},
 		{"a file for a directory", func(c *clinic) { c.remove("log"); c.file("log", "") }, "PROBLEM directories: "},
 		{"no bridge", func(c *clinic) { c.remove("sys/class/net/xenbr0") }, "note bridge: there is no bridge xenbr0"},

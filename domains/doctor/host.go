@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"goxl/domains"
@@ -77,6 +78,46 @@ func consoleDaemon(ctx context.Context, m *domains.Manager) ([]Finding, error) {
 	case err != nil && !errors.Is(err, xenstore.ErrNotFound):
 		return nil, err
 	}
+	all, err := running(m, "xenconsoled", "consoled")
+	if err != nil {
+		return nil, err
+	}
+	switch len(all) {
+	case 0:
+		return []Finding{{Trouble, "", "neither xenconsoled nor goxl's consoled runs",
+			"start xenconsoled or consoled: xl create waits for a console in vain"}}, nil
+	case 1:
+		return fine("is %s", all[0]), nil
+	}
+	return []Finding{{Trouble, "", "there are several: " + strings.Join(all, ", "),
+		"stop all but one: each serves the guests that it saw first"}}, nil
+}
+
+// networkBackend looks whether somebody, and not two, serves network interfaces.
+func networkBackend(_ context.Context, m *domains.Manager) ([]Finding, error) {
+	ours, err := running(m, "netback")
+	if err != nil {
+		return nil, err
+	}
+	h := m.Host()
+	_, err = h.Stat(filepath.Join(h.Sys, "bus/xen-backend/drivers/vif"))
+	switch {
+	case err == nil && len(ours) > 0:
+		return []Finding{{Trouble, "", "both xen-netback and " + ours[0] + " serve network interfaces",
+			"stop netback, or modprobe -r xen-netback and keep it out (docs/backends.md)"}}, nil
+	case err == nil:
+		return fine("is the kernel's xen-netback"), nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case len(ours) > 0:
+		return fine("is %s", ours[0]), nil
+	}
+	return []Finding{{Note, "", "neither xen-netback nor goxl's netback serves network interfaces in this domain",
+		"modprobe xen-netback, or start netback"}}, nil
+}
+
+// running returns the processes of these names, as messages call them.
+func running(m *domains.Manager, names ...string) ([]string, error) {
 	h := m.Host()
 	files, err := h.Glob(filepath.Join(h.Proc, "[0-9]*", "comm"))
 	if err != nil {
@@ -88,20 +129,11 @@ func consoleDaemon(ctx context.Context, m *domains.Manager) ([]Finding, error) {
 		if err != nil {
 			continue // it ended meanwhile
 		}
-		switch name := strings.TrimSpace(string(b)); name {
-		case "xenconsoled", "consoled":
+		if name := strings.TrimSpace(string(b)); slices.Contains(names, name) {
 			all = append(all, fmt.Sprintf("process %s (%s)", filepath.Base(filepath.Dir(f)), name))
 		}
 	}
-	switch len(all) {
-	case 0:
-		return []Finding{{Trouble, "", "neither xenconsoled nor goxl's consoled runs",
-			"start xenconsoled or consoled: xl create waits for a console in vain"}}, nil
-	case 1:
-		return fine("is %s", all[0]), nil
-	}
-	return []Finding{{Trouble, "", "there are several: " + strings.Join(all, ", "),
-		"stop all but one: each serves the guests that it saw first"}}, nil
+	return all, nil
 }
 
 func memory(ctx context.Context, m *domains.Manager) ([]Finding, error) {
