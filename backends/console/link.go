@@ -21,7 +21,8 @@ type link struct {
 	port  Port
 	sink  *sink
 	log   *logs.Logger
-	bad   nag
+	bad   nag           // the ring is
+	deaf  nag           // the guest is
 	space chan struct{} // the guest may have read
 	out   [outSize]byte // of events
 }
@@ -30,7 +31,8 @@ type link struct {
 func newLink(page Page, port Port, s *sink, log *logs.Logger) *link {
 	return &link{
 		page: page, port: port, sink: s, log: log, space: make(chan struct{}, 1),
-		bad: nag{log: log, text: "the guest's console ring is broken"},
+		bad:  nag{log: log, text: "the guest's console ring is broken"},
+		deaf: nag{log: log, text: "cannot tell the guest that its output is taken"},
 	}
 }
 
@@ -52,7 +54,7 @@ func (l *link) run(ctx context.Context) error {
 		start(l.events)
 		start(l.typed)
 		err = errors.Join(<-ends, <-ends)
-		l.drain()
+		l.drain() // a guest that is gone need not know
 	}
 	return errors.Join(err, l.port.Close(), l.page.Close())
 }
@@ -64,7 +66,7 @@ func (l *link) events(ctx context.Context) error {
 	if err := l.sink.hasRoom(ctx); err != nil {
 		return nil
 	}
-	for l.drain(); ; {
+	for l.deaf.hit(l.drain()); ; {
 		err := l.port.Wait(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -75,7 +77,7 @@ func (l *link) events(ctx context.Context) error {
 		if l.sink.hasRoom(ctx) != nil {
 			return nil
 		}
-		l.drain()
+		l.deaf.hit(l.drain())
 		wake(l.space)
 		if wait := limit.event(time.Now()); wait > 0 {
 			pause(ctx, wait)
@@ -87,8 +89,8 @@ func (l *link) events(ctx context.Context) error {
 }
 
 // drain takes what the guest has printed. The guest is told only when all of it is
-// where it belongs.
-func (l *link) drain() {
+// where it belongs; the error says that it cannot be.
+func (l *link) drain() error {
 	var n int
 	var from uint32
 	err := l.page.With(func(b []byte) (err error) {
@@ -97,7 +99,7 @@ func (l *link) drain() {
 	})
 	l.bad.hit(err)
 	if err != nil || n == 0 {
-		return
+		return nil
 	}
 	next := from + uint32(n)
 	l.sink.take(l.out[l.sink.skip(l.out[:n], from):n], next)
@@ -105,7 +107,7 @@ func (l *link) drain() {
 	if err == nil {
 		err = l.port.Notify()
 	}
-	l.bad.hit(err)
+	return err
 }
 
 // typed sends the guest what is typed on the terminal.

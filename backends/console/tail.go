@@ -121,11 +121,8 @@ func openTail(dir, name string, who TailInfo) (t *tail, resumed bool, err error)
 		}
 		f.Close() // only read
 	}
-	for n := generations - 1; n > 0; n-- {
-		err := os.Rename(tailPath(dir, name, n-1), tailPath(dir, name, n))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, false, fmt.Errorf("keep console: %w", err)
-		}
+	if err := makeWay(dir, name); err != nil {
+		return nil, false, err
 	}
 	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -136,6 +133,18 @@ func openTail(dir, name string, who TailInfo) (t *tail, resumed bool, err error)
 		return nil, false, errors.Join(err, f.Close())
 	}
 	return t, false, nil
+}
+
+// makeWay moves the tails of the domains called name so far aside, and forgets the
+// oldest.
+func makeWay(dir, name string) error {
+	for n := generations - 1; n > 0; n-- {
+		err := os.Rename(tailPath(dir, name, n-1), tailPath(dir, name, n))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("keep console: %w", err)
+		}
+	}
+	return nil
 }
 
 func tailPath(dir, name string, n int) string {
@@ -197,6 +206,16 @@ func (t *tail) Rename(dir, name string) error {
 	if path == t.path {
 		return nil
 	}
+	mine, err := t.f.Stat()
+	if err != nil {
+		return fmt.Errorf("keep console: %w", err)
+	}
+	if there, err := os.Stat(t.path); err != nil || !os.SameFile(mine, there) {
+		return fmt.Errorf("keep console under the name %q: another domain was called as this one, and took its file %s", name, t.path)
+	}
+	if err := makeWay(dir, name); err != nil {
+		return err
+	}
 	if err := os.Rename(t.path, path); err != nil {
 		return fmt.Errorf("keep console: %w", err)
 	}
@@ -256,29 +275,35 @@ func ReadTail(dir, name string, back int) (TailInfo, []byte, error) {
 	return TailInfo{}, nil, fmt.Errorf("read the console kept for %s: it changes all the time", name)
 }
 
-// pruneTails removes the tails that were not written to for the longest, of domains
-// that are not alive, beyond maxTails. Other files in the folder stay.
+// pruneTails removes the tails of domains that are not alive, beyond the maxTails that
+// were written to last. Other files in the folder stay.
 func pruneTails(dir string, alive func(*TailInfo) bool) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("keep console: %w", err)
 	}
+	if len(entries) <= maxTails {
+		return nil
+	}
 	type old struct {
 		path string
 		at   time.Time
 	}
-	var all []old
+	var dead []old
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			all = append(all, old{filepath.Join(dir, e.Name()), info.ModTime()})
+		path := filepath.Join(dir, e.Name())
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if h, err := tailInfoOf(path); err == nil && !alive(&h) {
+			dead = append(dead, old{path, info.ModTime()})
 		}
 	}
-	slices.SortFunc(all, func(a, b old) int { return a.at.Compare(b.at) })
+	slices.SortFunc(dead, func(a, b old) int { return b.at.Compare(a.at) })
 	err = nil
-	for i := 0; i < len(all)-maxTails; i++ {
-		if h, err := tailInfoOf(all[i].path); err == nil && !alive(&h) {
-			err = errors.Join(err, os.Remove(all[i].path))
-		}
+	for _, d := range dead[min(maxTails, len(dead)):] {
+		err = errors.Join(err, os.Remove(d.path))
 	}
 	return err
 }

@@ -170,7 +170,7 @@ func TestPruneTails(t *testing.T) {
 	if err := pruneTails(dir, func(h *TailInfo) bool { return h.Dom == 2 }); err != nil {
 		t.Fatal(err)
 	}
-	for dom, there := range map[int]bool{0: false, 1: false, 2: true, 3: false, 4: false, 5: true, 132: true} {
+	for dom, there := range map[int]bool{0: false, 1: false, 2: true, 3: false, 4: false, 5: true, 6: true, 132: true} {
 		_, err := os.Stat(tailPath(dir, fmt.Sprintf("guest%03d", dom), 0))
 		if (err == nil) != there {
 			t.Errorf("tail of guest %d: %v", dom, err)
@@ -178,5 +178,41 @@ func TestPruneTails(t *testing.T) {
 	}
 	if contents(t, foreign) != "not ours" {
 		t.Error("somebody's file was changed")
+	}
+}
+
+// TestTailRename: a guest that takes the name of an earlier one does not take its
+// last words from it.
+func TestTailRename(t *testing.T) {
+	dir := t.TempDir()
+	if err := mustTail(t, dir, "web", someone, false).Add([]byte("of the earlier one"), 9); err != nil {
+		t.Fatal(err)
+	}
+	who := someone
+	who.Dom++
+	tl := mustTail(t, dir, "web--incoming", who, false)
+	for range 2 {
+		if err := tl.Rename(dir, "web"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tl.Add([]byte("of the one that came"), 9); err != nil {
+		t.Fatal(err)
+	}
+	for back, want := range []string{"of the one that came", "of the earlier one"} {
+		if _, got, err := ReadTail(dir, "web", back); err != nil || string(got) != want {
+			t.Errorf("%d back: %q, %v; want %q", back, got, err, want)
+		}
+	}
+	if _, _, err := ReadTail(dir, "web--incoming", 0); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the old name: %v", err)
+	}
+	who.Dom++
+	mustTail(t, dir, "web", who, false)
+	if err := tl.Rename(dir, "www"); err == nil {
+		t.Error("renamed the file of another domain")
+	}
+	if _, got, err := ReadTail(dir, "web", 1); err != nil || string(got) != "of the one that came" {
+		t.Errorf("1 back: %q, %v", got, err)
 	}
 }
