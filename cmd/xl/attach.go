@@ -17,6 +17,9 @@ const defaultEscape = 0x1d
 // pty only after it has noticed the new guest.
 const ttyPatience = 5 * time.Second
 
+// lastWordsPause is how long a terminal of a guest that is gone may be silent.
+const lastWordsPause = 200 * time.Millisecond
+
 // attachment joins a terminal to a guest's console, whose pty xenstore names.
 type attachment struct {
 	in     io.Reader // nil: what the guest prints is shown, nothing is typed
@@ -27,8 +30,9 @@ type attachment struct {
 	tty func(context.Context) (string, error)
 	// changed says that tty may have a new answer; the first event comes at once.
 	changed <-chan xenstore.Event
-	// open opens the pty in raw mode.
+	// open opens the pty in raw mode, and warn tells that it could not.
 	open func(path string) (io.ReadWriteCloser, error)
+	warn func(path string, err error)
 	// ready, when set, is called once, after the pty was opened.
 	ready func()
 }
@@ -52,13 +56,14 @@ func (a *attachment) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case _, ok := <-a.changed:
+			pty = nil
+			if ok {
+				pty = a.reopen(ctx)
+			}
+			if pty == nil { // the guest is gone
+				return a.lastWords(session)
+			}
 			session.close()
-			if !ok {
-				return nil
-			}
-			if pty = a.reopen(ctx); pty == nil {
-				return nil // the guest is gone
-			}
 			session = newPTYSession(pty)
 		case b, ok := <-typed:
 			if !ok || len(b) == 1 && b[0] == a.escape {
@@ -98,12 +103,12 @@ func (a *attachment) await(ctx context.Context) (io.ReadWriteCloser, error) {
 			if err == nil && path == "" {
 				err = os.ErrNotExist
 			}
-			var pty io.ReadWriteCloser
 			if err == nil {
-				pty, err = a.open(path)
-			}
-			if err == nil {
-				return pty, nil
+				var pty io.ReadWriteCloser
+				if pty, err = a.open(path); err == nil {
+					return pty, nil
+				}
+				a.warn(path, err)
 			}
 			last = err
 		}
@@ -118,9 +123,28 @@ func (a *attachment) reopen(ctx context.Context) io.ReadWriteCloser {
 	}
 	pty, err := a.open(path)
 	if err != nil {
+		a.warn(path, err)
 		return nil
 	}
 	return pty
+}
+
+// lastWords shows what the guest had printed when it went: xenstore tells of its end
+// before its terminal does. The genuine client loses that.
+func (a *attachment) lastWords(s *ptySession) error {
+	for {
+		select {
+		case b := <-s.data:
+			if _, err := a.out.Write(b); err != nil {
+				return err
+			}
+			s.next <- struct{}{}
+		case <-s.done:
+			return nil
+		case <-time.After(lastWordsPause):
+			return nil
+		}
+	}
 }
 
 // readInput hands on what is typed, in the pieces in which it came: an escape

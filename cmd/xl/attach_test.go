@@ -51,6 +51,7 @@ type console struct {
 	changed chan xenstore.Event
 	keys    *io.PipeWriter
 	done    chan error
+	warned  []string // of ptys that could not be opened; read it after done
 }
 
 func attachTest(t *testing.T) *console {
@@ -65,7 +66,8 @@ func attachTest(t *testing.T) *console {
 	c.keys = keys
 	t.Cleanup(func() { keys.Close() })
 	c.a = attachment{in: in, out: &c.out, escape: defaultEscape, changed: c.changed, open: openPTY,
-		tty: func(context.Context) (string, error) { return <-c.tty, nil }}
+		warn: func(path string, err error) { c.warned = append(c.warned, path) },
+		tty:  func(context.Context) (string, error) { return <-c.tty, nil }}
 	c.tty <- slave.Name()
 	c.changed <- xenstore.Event{}
 	return c
@@ -114,6 +116,40 @@ func TestAttachEndsWithTheGuest(t *testing.T) {
 	c.tty <- ""
 	c.changed <- xenstore.Event{}
 	c.ended(t)
+}
+
+// TestAttachShowsTheLastWords: what the guest printed as it went is there, although
+// the news of its end came first.
+func TestAttachShowsTheLastWords(t *testing.T) {
+	for range 20 {
+		c := attachTest(t)
+		c.a.in = nil
+		c.tty <- ""
+		c.changed <- xenstore.Event{}
+		c.master.Write([]byte("Kernel panic"))
+		c.start(context.Background())
+		c.ended(t)
+		c.out.wait(t, "Kernel panic")
+	}
+}
+
+// TestAttachToAStalePTY: xenstore still names the pty of a daemon that was killed.
+func TestAttachToAStalePTY(t *testing.T) {
+	c := attachTest(t)
+	c.a.in = nil
+	good := <-c.tty
+	c.tty <- "/dev/pts/no-such"
+	c.tty <- good
+	c.changed <- xenstore.Event{}
+	c.start(context.Background())
+	c.master.Write([]byte("here"))
+	c.out.wait(t, "here")
+	c.tty <- ""
+	c.changed <- xenstore.Event{}
+	c.ended(t)
+	if len(c.warned) != 1 || c.warned[0] != "/dev/pts/no-such" {
+		t.Errorf("warned of %q", c.warned)
+	}
 }
 
 func TestAttachFollowsANewPTY(t *testing.T) {

@@ -121,7 +121,7 @@ func (a *app) attach(ctx context.Context, at domains.Console, escape byte, ready
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
 	defer stop()
 	s := attachment{
-		out: a.env.stdout, escape: escape, changed: w.Events(), open: openPTY,
+		out: a.env.stdout, escape: escape, changed: w.Events(), open: openPTY, warn: a.noPTY,
 		tty: func(ctx context.Context) (string, error) { return a.host.store.Read(ctx, node) },
 	}
 	restore := func() {}
@@ -142,6 +142,11 @@ func (a *app) attach(ctx context.Context, at domains.Console, escape byte, ready
 		return clientError("Could not read tty from store", err)
 	}
 	return nil
+}
+
+// noPTY tells of a pty that cannot be opened, as the genuine client does.
+func (a *app) noPTY(path string, err error) {
+	fmt.Fprintf(a.env.stderr, "xenconsole: Could not open tty `%s': %s\n", path, strerror(err))
 }
 
 // consoleNode is where xenstore names the console's pty. An emulated serial port
