@@ -1,5 +1,3 @@
-//go:build lab
-
 package console_test
 
 import (
