@@ -24,16 +24,31 @@ type link struct {
 	bad   nag           // the ring is
 	deaf  nag           // the guest is
 	space chan struct{} // the guest may have read
-	out   [outSize]byte // of events
+
+	// Of drain, one at a time. Peek and take are made once, so that a drain does
+	// not allocate.
+	out        [outSize]byte
+	n          int
+	from       uint32
+	peek, done func(page []byte) error
 }
 
 // newLink owns page and port from here on.
 func newLink(page Page, port Port, s *sink, log *logs.Logger) *link {
-	return &link{
+	l := &link{
 		page: page, port: port, sink: s, log: log, space: make(chan struct{}, 1),
 		bad:  nag{log: log, text: "the guest's console ring is broken"},
 		deaf: nag{log: log, text: "cannot tell the guest that its output is taken"},
 	}
+	l.peek = func(page []byte) (err error) {
+		l.n, l.from, err = peekOutput(page, l.out[:])
+		return err
+	}
+	l.done = func(page []byte) error {
+		takeOutput(page, l.from+uint32(l.n))
+		return nil
+	}
+	return l
 }
 
 // run serves the ring until ctx ends, which is no error, or something fails. It
@@ -91,23 +106,17 @@ func (l *link) events(ctx context.Context) error {
 // drain takes what the guest has printed. The guest is told only when all of it is
 // where it belongs; the error says that it cannot be.
 func (l *link) drain() error {
-	var n int
-	var from uint32
-	err := l.page.With(func(b []byte) (err error) {
-		n, from, err = peekOutput(b, l.out[:])
-		return err
-	})
+	err := l.page.With(l.peek)
 	l.bad.hit(err)
-	if err != nil || n == 0 {
+	if err != nil || l.n == 0 {
 		return nil
 	}
-	next := from + uint32(n)
-	l.sink.take(l.out[l.sink.skip(l.out[:n], from):n], next)
-	err = l.page.With(func(b []byte) error { takeOutput(b, next); return nil })
-	if err == nil {
-		err = l.port.Notify()
+	fresh := l.out[l.sink.skip(l.out[:l.n], l.from):l.n]
+	l.sink.take(fresh, l.from+uint32(l.n))
+	if err := l.page.With(l.done); err != nil {
+		return err
 	}
-	return err
+	return l.port.Notify()
 }
 
 // typed sends the guest what is typed on the terminal.

@@ -46,7 +46,7 @@ type TailInfo struct {
 	Next     uint32    // the ring's index after the last byte
 }
 
-// append appends the header's bytes.
+// append appends the header's bytes, but for the zeroes up to tailData.
 func (h *TailInfo) append(b []byte) []byte {
 	le := binary.LittleEndian
 	b = append(b, tailMagic...)
@@ -59,8 +59,7 @@ func (h *TailInfo) append(b []byte) []byte {
 	b = le.AppendUint64(b, unixOr0(h.Begun))
 	b = le.AppendUint64(b, unixOr0(h.Ended))
 	b = append(b, h.UUID[:]...)
-	b = append(b, h.Boot[:]...)
-	return append(b, make([]byte, tailData-len(b)%tailData)...)
+	return append(b, h.Boot[:]...)
 }
 
 // parseTail reads a header. What is kept of the output always lies within the file.
@@ -103,6 +102,7 @@ type tail struct {
 	f    *os.File
 	path string
 	TailInfo
+	head [tailData]byte // as written last
 }
 
 // openTail goes on with the tail of this very domain in dir, or begins one and moves
@@ -117,7 +117,7 @@ func openTail(dir, name string, who TailInfo) (t *tail, resumed bool, err error)
 		h, err := readTailInfo(f)
 		if err == nil && h.Dom == who.Dom && h.UUID == who.UUID && h.Boot == who.Boot {
 			h.Ended = time.Time{}
-			return &tail{f, path, h}, true, nil
+			return &tail{f: f, path: path, TailInfo: h}, true, nil
 		}
 		f.Close() // only read
 	}
@@ -128,7 +128,7 @@ func openTail(dir, name string, who TailInfo) (t *tail, resumed bool, err error)
 	if err != nil {
 		return nil, false, fmt.Errorf("keep console: %w", err)
 	}
-	t = &tail{f, path, who}
+	t = &tail{f: f, path: path, TailInfo: who}
 	if err := t.writeHeader(); err != nil {
 		return nil, false, errors.Join(err, f.Close())
 	}
@@ -160,7 +160,8 @@ func readTailInfo(f io.ReaderAt) (TailInfo, error) {
 }
 
 func (t *tail) writeHeader() error {
-	if _, err := t.f.WriteAt(t.append(make([]byte, 0, tailData)), 0); err != nil {
+	t.append(t.head[:0])
+	if _, err := t.f.WriteAt(t.head[:], 0); err != nil {
 		return fmt.Errorf("keep console: %w", err)
 	}
 	return nil
