@@ -43,7 +43,7 @@ func faults() (list []fault) {
 		{name: "receiver killed when it has all", at: "requesting permission", does: killReceiver, window: true, onlyIn: true},
 		{name: "receiver killed when it has permission", at: "Got permission", does: killReceiver, quick: true, window: true},
 		{name: "network cut while memory comes", at: "Loading new save file", quick: true, does: cutNetwork},
-		{name: "network cut when the receiver has all", at: "requesting permission", does: cutNetwork, window: true},
+		{name: "network cut when the receiver has all", at: "requesting permission", does: cutNetwork, window: true, onlyIn: true},
 	} {
 		if !f.onlyIn || full() {
 			list = append(list, f)

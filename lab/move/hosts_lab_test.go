@@ -96,8 +96,14 @@ func (s side) must(t *testing.T, script string) string {
 // create starts a mini guest here and waits until it is up.
 func create(t *testing.T, here side, name, kind string) {
 	t.Helper()
+	createDirty(t, here, name, kind, "100")
+}
+
+// createDirty is create of a guest that writes so many KiB of its memory a second.
+func createDirty(t *testing.T, here side, name, kind, dirty string) {
+	t.Helper()
 	cfg := filepath.Join(t.TempDir(), name+".cfg")
-	text := fmt.Sprintf("name = %q\ntype = %q\nkernel = %q\nextra = \"mini.tick=10 mini.dirty=100\"\nmemory = 16\nvcpus = 1\n", name, kind, os.Getenv("GOXL_MINI"))
+	text := fmt.Sprintf("name = %q\ntype = %q\nkernel = %q\nextra = \"mini.tick=10 mini.dirty=%s\"\nmemory = 16\nvcpus = 1\n", name, kind, os.Getenv("GOXL_MINI"), dirty)
 	if err := os.WriteFile(cfg, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

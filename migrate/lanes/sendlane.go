@@ -41,6 +41,7 @@ type frame struct{ b []byte }
 func newSendLane(s *Sender, number int) *sendLane {
 	l := &sendLane{s: s, number: number, wake: make(chan struct{}, 1), told: make([]byte, headerSize)}
 	l.packer = transport.NewWriter(l)
+	l.packer.Adapt()
 	return l
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"io"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -27,6 +28,7 @@ type Writer struct {
 	pending uint64 // bytes for which these stand
 	packed  []byte // room for a block as it travels
 	skip    int    // blocks that are not worth a try
+	pace    *pace  // nil: whatever can be compressed is
 
 	window window
 	seed   maphash.Seed
@@ -52,6 +54,11 @@ func NewWriter(dst io.Writer) *Writer {
 	w.packed = append(make([]byte, 0, len(Magic)+headerSize+maxBlock+maxBlock/64), Magic...)
 	return w
 }
+
+// Adapt has the Writer compress only while that takes less time than it saves, by what
+// both took for the last few blocks: for a way whose speed nobody knows. Without it all
+// is compressed that can be, as for a file.
+func (w *Writer) Adapt() { w.pace = new(pace) }
 
 // Written is how many bytes went into dst so far.
 func (w *Writer) Written() int64 { return w.out }
@@ -177,7 +184,14 @@ func (w *Writer) flush() error {
 		w.skip--
 		return w.write(blockRaw, append(w.room(), w.block...))
 	}
+	if w.pace != nil && !w.pace.worth() {
+		return w.write(blockRaw, append(w.room(), w.block...))
+	}
+	began := time.Now()
 	packed := w.zstd.EncodeAll(w.block, w.room())
+	if w.pace != nil {
+		w.pace.packed(len(w.block), len(packed)-len(w.room()), time.Since(began))
+	}
 	if cap(packed) > cap(w.packed) {
 		w.packed = packed // it had to grow
 	}
@@ -194,7 +208,11 @@ func (w *Writer) write(kind int, all []byte) error {
 	h := all[len(all)-len(content)-headerSize:]
 	binary.LittleEndian.PutUint32(h, uint32(kind)|uint32(len(content))<<8)
 	binary.LittleEndian.PutUint32(h[4:], checksum(h[:4], content))
+	began := time.Now()
 	n, err := w.dst.Write(all)
+	if w.pace != nil {
+		w.pace.sent(n, time.Since(began))
+	}
 	w.out += int64(n)
 	w.block, w.last, w.pending = w.block[:0], -1, 0
 	return err
