@@ -76,6 +76,9 @@ func Send(ctx context.Context, m *domains.Manager, id abi.DomID, c Channel, o Se
 		return NotBegun, err
 	}
 	defer done()
+	if o.Notice == nil {
+		o.Notice = func(text string) { s.say("migration sender: " + text) }
+	}
 	if err := Save(ctx, m, id, way, o.SaveOptions); err != nil {
 		if errors.Is(err, ErrNotResumed) {
 			return NotResumed, err

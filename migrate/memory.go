@@ -34,18 +34,15 @@ func (s *sender) precopy(ctx context.Context, dirty pageSet) (err error) {
 	defer func() { err = s.endLogDirty(err) }()
 	late := newSet(dirty.room())
 	s.sent.later, s.sent.told = late.add, newSet(dirty.room())
-	for done := []round(nil); ; s.round++ {
-		r, err := s.sendRound(ctx, dirty)
-		if err != nil {
-			return err
-		}
-		if done = append(done, r); s.opts.Live.enough(done) {
-			break
-		}
+	slow := &throttle{s: s, keep: 100}
+	defer slow.end()
+	if err := s.rounds(ctx, dirty, slow); err != nil {
+		return err
 	}
 	if err := s.suspend(ctx); err != nil {
 		return err
 	}
+	slow.end() // while it is slow it writes less until it is suspended
 	last := newSet(dirty.room())
 	if err := s.readDirty(last, true); err != nil {
 		return err
@@ -55,6 +52,23 @@ func (s *sender) precopy(ctx context.Context, dirty pageSet) (err error) {
 	s.sent.later = nil
 	s.round++
 	return s.sendRest(ctx, last)
+}
+
+// rounds sends while the guest runs, for as long as that is of use. Dirty is what is
+// to be sent, then what is left.
+func (s *sender) rounds(ctx context.Context, dirty pageSet, slow *throttle) error {
+	for done := []round(nil); ; s.round++ {
+		r, err := s.sendRound(ctx, dirty)
+		if err != nil {
+			return err
+		}
+		if done = append(done, r); s.opts.Live.enough(done, slow.keep) {
+			return nil
+		}
+		if err := slow.to(ctx, s.opts.Live.keep(r, slow.keep)); err != nil {
+			return err
+		}
+	}
 }
 
 // sendRest sends pages of the guest that is suspended.

@@ -19,6 +19,10 @@ type Live struct {
 	// writes faster than that is suspended in the end all the same, and what comes
 	// after the memory is not counted.
 	MaxDowntime time.Duration
+	// AutoConverge gives the guest less and less processor time while it writes more
+	// than half as fast as its memory is sent, down to a tenth. It gets all of it back
+	// when it is suspended, and however the migration ends. MaxRounds is 30 then.
+	AutoConverge bool
 }
 
 // Source of the defaults: xg_sr_save.c, simple_precopy_policy.
@@ -38,14 +42,17 @@ type round struct {
 // enough decides after each round, of which at least one is done, whether to
 // suspend the guest now: when little is left, when what is left can be sent in the
 // downtime allowed, when the guest twice in a row wrote no less than was sent, so
-// that more rounds change nothing, or when there were enough of them.
-func (l *Live) enough(done []round) bool {
+// that more rounds change nothing, or when there were enough of them. Keep is how many
+// percent of its processor time the guest has: while it can have less, more rounds do
+// change something.
+func (l *Live) enough(done []round, keep int) bool {
 	last := done[len(done)-1]
 	switch {
 	case last.dirty < l.few():
 		return true
 	case l.MaxDowntime > 0 && last.downtime() <= l.MaxDowntime:
 		return true
+	case l.AutoConverge && keep > leastKept:
 	case len(done) > 1 && !last.shrank() && !done[len(done)-2].shrank():
 		return true
 	}
@@ -56,7 +63,7 @@ func (l *Live) rounds() int {
 	switch {
 	case l.MaxRounds > 0:
 		return l.MaxRounds
-	case l.MaxDowntime > 0:
+	case l.MaxDowntime > 0 || l.AutoConverge:
 		return patientRounds
 	}
 	return defaultRounds
@@ -67,6 +74,20 @@ func (l *Live) few() abi.Pages {
 		return l.FewPages
 	}
 	return defaultFewPages
+}
+
+// leastKept is how many percent of its processor time a guest keeps at least: with
+// less, it looks dead to those who use it.
+const leastKept = 10
+
+// keep is how many percent of its processor time the guest gets in the next round: seven
+// tenths of what it had in the last one, while that left more than half as much to send
+// as there was.
+func (l *Live) keep(last round, had int) int {
+	if !l.AutoConverge || 2*last.dirty <= last.sent {
+		return had
+	}
+	return max(leastKept, had*7/10)
 }
 
 // shrank reports whether less is left to send than before the round.

@@ -29,6 +29,8 @@ type SaveOptions struct {
 	Header func(*stream.XLHeader)
 	// Progress, if not nil, is told now and then how far it is. It must not block.
 	Progress func(Progress)
+	// Notice, if not nil, is told of what a person who watches should know.
+	Notice func(text string)
 	// Timeline, if not nil, is told where the time went.
 	Timeline *Timeline
 	// Finish, if not nil, is called when everything was written, to bring it to safety.
@@ -119,7 +121,9 @@ func newSender(ctx context.Context, m *domains.Manager, id abi.DomID, w io.Write
 	if l, ok := w.(*lanes.Sender); ok {
 		s.packed = l
 	} else if o.Packed {
-		s.packed = transport.NewWriter(w)
+		packed := transport.NewWriter(w)
+		packed.Adapt()
+		s.packed = packed
 		w = s.packed
 	}
 	s.w = stream.NewWriter(w, stream.Options{Outermost: stream.LayerXL})

@@ -19,6 +19,10 @@ type Timeline struct {
 	HandOver time.Duration // until it had permission
 	Start    time.Duration // until it reported that the guest runs
 
+	// Slowest is how many percent of its processor time the guest had at least, for
+	// AutoConverge; 0: it was not slowed down.
+	Slowest int
+
 	Rest   abi.Pages // sent with their contents while the guest was suspended
 	Stream int64     // bytes of the stream
 	Wire   int64     // bytes that went out, packed or not

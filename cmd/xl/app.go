@@ -83,6 +83,7 @@ func (a *app) main(ctx context.Context, args []string) int {
 		return a.rep.report(failf(err, "cannot init xl context"))
 	}
 	a.wakeSupervisor(ctx, rest[0])
+	a.endThrottles(ctx)
 	return a.rep.report(a.dispatch(ctx, rest))
 }
 

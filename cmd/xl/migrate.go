@@ -48,6 +48,7 @@ func migrateCommand(a *app) *command {
 			{"quick", false, quickLetter}, {"check", false, checkLetter}, {"unchecked", false, uncheckedLetter},
 			{"plain", false, plainLetter}, {"timeline", false, moveTimelineLetter},
 			{"resolve", false, resolveLetter}, {"peer-dead", false, peerDeadLetter},
+			{"auto-converge", false, convergeLetter},
 			{"streams", true, streamsLetter}, {"via", true, viaLetter}, {"listen", true, listenLetter},
 			{"tls-ca", true, tlsCALetter}, {"tls-cert", true, tlsCertLetter}, {"tls-key", true, tlsKeyLetter},
 		}},
@@ -164,6 +165,7 @@ const (
 	moveTimelineLetter
 	resolveLetter
 	peerDeadLetter
+	convergeLetter
 	streamsLetter
 	viaLetter
 	listenLetter
@@ -198,6 +200,8 @@ func (o *migrating) option(letter byte, arg string) error {
 		o.timeline = true
 	case resolveLetter:
 		o.resolve = true
+	case convergeLetter:
+		o.live.AutoConverge = true
 	case peerDeadLetter:
 		o.peerDead = true
 	case downtimeLetter:

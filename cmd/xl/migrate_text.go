@@ -52,6 +52,9 @@ func moveTimelineText(t *migrate.Timeline) string {
 	line("  wait for the receiver", t.Receive, "")
 	line("  give permission", t.HandOver, "")
 	line("  start", t.Start, "")
+	if t.Slowest > 0 {
+		fmt.Fprintf(&b, "%11s slowed down to %d %% of its processor time\n", "", t.Slowest)
+	}
 	if t.Streams > 0 {
 		fmt.Fprintf(&b, "%11s directly, over %d connections, of which %d were lost and made anew\n", "", t.Streams, t.Reconnects)
 	}

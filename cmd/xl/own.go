@@ -28,6 +28,7 @@ var ownCommandOptions = []ownOption{
 	{"migrate --resolve <Domain> <host>", "End a migration that left <Domain>--migratedaway here, by what the other side has"},
 	{"migrate --peer-dead <Domain>", "The same, and it runs on here: on your word that it does not run elsewhere"},
 	{"migrate --max-downtime=MS", "Suspend the domain once the rest can be sent within MS milliseconds"},
+	{"migrate --auto-converge", "Give it less and less CPU time while it writes faster than it can be sent, and all of it afterwards"},
 	{"migrate --max-rounds=N", "Suspend it after N rounds of sending at the latest"},
 	{"migrate --streams=N", "Send it over N TCP connections of its own, in TLS 1.3, to another goxl"},
 	{"migrate --via=ADDRESS[:PORT]", "Connect there for that, instead of where ssh has reached the host"},

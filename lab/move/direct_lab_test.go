@@ -62,7 +62,9 @@ func TestLabDirect(t *testing.T) {
 		{name: "quick", kind: "pv", options: "--streams=2 --quick", says: `directly, over 2 connections, of which 0 were lost`, onlyIn: true},
 		{name: "closed, and two rounds", kind: "pvh", options: "--streams=2 --max-rounds=2", receiver: "--listen=127.0.0.1:7771", dirty: "8000",
 			says: `(?s)The direct way is closed, so the guest goes over the channel: .*7771.*round 2: `, saysNot: `round 3: |directly, over`},
-		{name: "a long downtime", kind: "pvh", options: "--streams=1 --max-downtime=600000", dirty: "8000", says: `(?s)round 1: .*directly, over 1`, saysNot: `round 2: `},
+		{name: "a long downtime", kind: "pvh", options: "--streams=1 --max-downtime=600000", dirty: "8000", says: `(?s)round 1: .*directly, over 1`, saysNot: `round 2: `, onlyIn: true},
+		{name: "slowed down", kind: "pvh", options: "--streams=2 --auto-converge --max-rounds=6", dirty: "8000",
+			says: `(?s)it keeps 70 % of its processor time.*slowed down to \d+ %.*directly, over 2`},
 	} {
 		if tt.onlyIn && !full() {
 			continue
@@ -81,6 +83,9 @@ func TestLabDirect(t *testing.T) {
 				t.Errorf("it does not say %q, or does say %q", tt.says, tt.saysNot)
 			}
 			t.Logf("longest gap %s ms", there.whole(t, name))
+			if cap := there.cap(t, name); cap != "0" {
+				t.Errorf("there its cap is %s", cap)
+			}
 			if left := here.domains(t, name); len(left) > 0 {
 				t.Errorf("here is %v", left)
 			}
@@ -88,5 +93,39 @@ func TestLabDirect(t *testing.T) {
 				t.Errorf("the receiver listens yet:\n%s", said)
 			}
 		})
+	}
+}
+
+// cap is that of a guest, as the genuine xl says it.
+func (s side) cap(t *testing.T, name string) string {
+	t.Helper()
+	f := strings.Fields(s.must(t, s.tool(true)+" sched-credit2 -d "+name+" | tail -n 1"))
+	return f[len(f)-1]
+}
+
+// TestLabKilledSender kills the sender while it has a guest slowed down. The next command
+// gives the guest its processor time back.
+func TestLabKilledSender(t *testing.T) {
+	here, there := hosts(t)
+	const name = "slow"
+	t.Cleanup(func() { clear(t, name, here, there) })
+	createDirty(t, here, name, "pvh", "8000")
+	out, err := here.try(t, here.migrate(false, "--auto-converge ", name, there, false)+` 2>&1 < /dev/null | while read -r line; do
+	echo "$line"
+	case $line in *"it keeps "*) pkill -9 -f "^`+here.tool(false)+` migrate -s" ;; esac
+done`)
+	t.Log(out, err)
+	if cap := here.cap(t, name); cap == "0" {
+		t.Fatal("it was not slowed down when the sender was killed")
+	}
+	if said := here.must(t, here.tool(false)+" list 2>&1"); !strings.Contains(said, "it has its processor time back") {
+		t.Errorf("the next command says\n%s", said)
+	}
+	if cap := here.cap(t, name); cap != "0" {
+		t.Errorf("its cap is %s", cap)
+	}
+	await(t, "the receiver to give up", func() bool { return len(there.domains(t, name)) == 0 })
+	if said := here.listen(t, name, "check", "pattern:", 1); !strings.Contains(said, "pattern: ok") {
+		t.Errorf("its memory is not whole: %s", said)
 	}
 }
