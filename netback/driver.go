@@ -110,15 +110,15 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 		return nil, err
 	}
 	v := &vif{d: d, node: n, log: log}
-	connected := k["state"] == strconv.Itoa(int(backends.Connected))
+	fresh := k["state"] == strconv.Itoa(int(backends.Initialising)) // nobody has served it yet
 	var made bool
-	if v.iface, made, err = d.ifaces.open(n.ID, connected); err != nil {
+	if v.iface, made, err = d.ifaces.open(n.ID, !fresh); err != nil {
 		return nil, err
 	}
-	if made && connected {
-		log.Warn("the interface of a connected guest was gone; the new one is on no bridge")
+	if made && !fresh {
+		log.Warn("the interface of a vif was gone; the new one is on no bridge")
 	}
-	if mtu, err := strconv.Atoi(k["mtu"]); err == nil && !connected {
+	if mtu, err := strconv.Atoi(k["mtu"]); err == nil && fresh {
 		if err := v.iface.SetMTU(mtu); err != nil {
 			return nil, errors.Join(err, v.iface.Remove())
 		}

@@ -214,6 +214,7 @@ func TestRestart(t *testing.T) {
 func TestReload(t *testing.T) {
 	h := newHost(t, nil)
 	h.add(vif0, "mtu", "9000")
+	i := h.ifs.get(vif0)
 	for range 3 {
 		f := h.connect(vif0, plain)
 		exchange(t, f.queues[0], f.tap(0))
@@ -224,10 +225,14 @@ func TestReload(t *testing.T) {
 		if held := h.Held(); held != "" {
 			t.Errorf("held of a closed frontend: %s", held)
 		}
+		h.stop()
+		h.run() // the hotplug script does not run again
 		f.write("state", "1")
 		h.Await(h.back(vif0, "state"), "2")
+		if h.ifs.get(vif0) != i {
+			t.Error("another interface, which is on no bridge")
+		}
 	}
-	i := h.ifs.get(vif0)
 	if i.mtu != 9000 {
 		t.Errorf("MTU is %d", i.mtu)
 	}

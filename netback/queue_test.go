@@ -161,6 +161,61 @@ func TestKilledBetweenAnswers(t *testing.T) {
 	}
 }
 
+// TestKilledBetweenFrames is the same for the receive ring, where a response that is
+// taken for a request would name a page that the guest did not lend.
+func TestKilledBetweenFrames(t *testing.T) {
+	guest, back := pages(t)
+	front, _ := ring.NewFront(guest, netif.RxSlotSize)
+	journalMem := make([]byte, journalQueue)
+	b := make([]byte, netif.RxSlotSize)
+	for id := uint16(40); id < 46; id++ {
+		netif.RxRequest{ID: id, Ref: 9}.Put(b)
+		front.Put(b)
+	}
+	front.Publish()
+	open := func() *rxQueue {
+		r, err := ring.NewBack(back, netif.RxSlotSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &rxQueue{vif: testSession(), back: r, waker: newWaker(&silent{}), journal: newJournal(journalMem, 0, true)}
+	}
+	q := open()
+	if err := q.resume(false); err != nil {
+		t.Fatal(err)
+	}
+	var ids []uint16
+	for range 3 {
+		if ok, err := q.back.Next(b); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		ids = append(ids, netif.ParseRxRequest(b).ID)
+	}
+	q.journal.note(q.back.Answered(), ids)
+	e := netif.Extra{Type: netif.ExtraGSO, GSO: 1, SegmentSize: 1448} // as a request: page 1
+	e.Put(b)
+	q.back.Put(b)
+	q.back.Put(b)
+
+	next := open()
+	if err := next.resume(true); err != nil {
+		t.Fatal(err)
+	}
+	for id := uint16(40); id < 43; id++ {
+		if ok, err := front.Next(b); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if r := netif.ParseRxResponse(b); r != (netif.RxResponse{ID: id, Status: netif.StatusError}) {
+			t.Errorf("answer %+v, want an error for %d", r, id)
+		}
+	}
+	for id := uint16(43); id < 46; id++ {
+		if ok, err := next.back.Next(b); !ok || err != nil || netif.ParseRxRequest(b) != (netif.RxRequest{ID: id, Ref: 9}) {
+			t.Errorf("request %d is %x, %v, %v", id, b, ok, err)
+		}
+	}
+}
+
 func TestJournalIsBounded(t *testing.T) {
 	j := newJournal(make([]byte, 2*journalQueue), 1, true)
 	j.note(1<<32-2, []uint16{1, 2, 3})
