@@ -10,10 +10,9 @@ import (
 	"strings"
 	"sync"
 
-	"go.uber.org/zap"
-
 	"goxl/backends"
 	"goxl/blkback/disk"
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
 )
@@ -34,12 +33,13 @@ const (
 
 // Options is how disks are served. Zero fields have defaults.
 type Options struct {
-	Dir      string      // of the journals, on a tmpfs; "" is DefaultDir
-	Queues   int         // most queues of a disk; 4
-	Workers  int         // requests of a queue that run at a time; 8
-	Memory   int         // bytes of data that a queue has under way; 16 MiB
-	Buffered bool        // go through the host's page cache
-	Log      *zap.Logger // nil is silent
+	Dir      string       // of the journals, on a tmpfs; "" is DefaultDir
+	Queues   int          // most queues of a disk; 4
+	Workers  int          // requests of a queue that run at a time; 8
+	Memory   int          // bytes of data that a queue has under way; 16 MiB
+	Buffered bool         // go through the host's page cache
+	Backing  disk.Backing // which backing files an image may name; none
+	Log      *logs.Logger // nil is silent
 }
 
 // DefaultDir is where journals are kept.
@@ -57,9 +57,6 @@ type Driver struct {
 func NewDriver(o Options) (*Driver, error) {
 	if o.Dir == "" {
 		o.Dir = DefaultDir
-	}
-	if o.Log == nil {
-		o.Log = zap.NewNop()
 	}
 	for _, f := range []struct {
 		have        *int
@@ -99,13 +96,13 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 	if err != nil {
 		return nil, err
 	}
-	dk, info, err := disk.Open(ctx, p.path, disk.Options{Format: p.format, ReadOnly: p.readOnly, Direct: !d.opt.Buffered})
+	dk, info, err := disk.Open(ctx, p.path, disk.Options{Format: p.format, ReadOnly: p.readOnly, Direct: !d.opt.Buffered, Backing: d.opt.Backing})
 	if err != nil {
 		return nil, err
 	}
 	v := &vbd{
 		node: n, opt: &d.opt, place: p, disk: dk, info: info, stats: &counters{},
-		log: d.opt.Log.With(zap.Uint16("dom", uint16(n.ID.Dom)), zap.Int("dev", n.ID.Dev)),
+		log: d.opt.Log.With(logs.Uint16("dom", uint16(n.ID.Dom)), logs.Int("dev", n.ID.Dev)),
 	}
 	v.sectors.Store(uint64(dk.Size()) / 512)
 	v.gone = func() {
@@ -116,8 +113,8 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 	d.mu.Lock()
 	d.vbds[n.ID] = v
 	d.mu.Unlock()
-	v.log.Info("disk opened", zap.String("path", p.path), zap.String("format", string(info.Format)),
-		zap.Int64("bytes", dk.Size()), zap.Bool("read_only", v.readOnly()), zap.Bool("direct", info.Direct))
+	v.log.Info("disk opened", logs.String("path", p.path), logs.String("format", string(info.Format)),
+		logs.Uint64("bytes", uint64(dk.Size())), logs.Bool("read_only", v.readOnly()), logs.Bool("direct", info.Direct))
 	return v, nil
 }
 

@@ -8,11 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"goxl/backends"
 	"goxl/blkback/blkif"
 	"goxl/blkback/disk"
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 )
 
@@ -31,7 +30,7 @@ const (
 type vbd struct {
 	node  *backends.Node
 	opt   *Options
-	log   *zap.Logger
+	log   *logs.Logger
 	place place
 	disk  disk.Disk
 	info  disk.Info
@@ -215,7 +214,7 @@ func (v *vbd) Changed(ctx context.Context) error {
 	}
 	sectors := uint64(n) / blkif.SectorSize
 	if old := v.sectors.Swap(sectors); old != sectors && v.journal != nil {
-		v.log.Info("disk has a new size", zap.Uint64("sectors", sectors), zap.Uint64("before", old))
+		v.log.Info("disk has a new size", logs.Uint64("sectors", sectors), logs.Uint64("before", old))
 		return v.node.Publish(ctx, backends.Uint("sectors", sectors))
 	}
 	return nil

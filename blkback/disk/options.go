@@ -18,6 +18,9 @@ const (
 // formats are all of them, for messages.
 var formats = []Format{Raw, QCOW2}
 
+// Formats are all formats that Open knows.
+func Formats() []Format { return slices.Clone(formats) }
+
 // ParseFormat is the format of that name.
 func ParseFormat(s string) (Format, error) {
 	if f := Format(s); slices.Contains(formats, f) {
