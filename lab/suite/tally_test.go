@@ -130,6 +130,7 @@ func TestWanted(t *testing.T) {
 		want [3]bool // on 4.14, 4.17, 4.20
 	}{
 		{"lab/interop", [3]bool{true, true, true}},
+		{"lab/move", [3]bool{true, true, true}},
 		{"xenstore", [3]bool{true, true, false}},
 		{"domains/host", [3]bool{false, true, false}},
 	} {
