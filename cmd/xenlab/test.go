@@ -32,6 +32,7 @@ func testCommand() *cli.Command {
 			&cli.DurationFlag{Name: "limit", Usage: "longest `TIME` of one package on one host"},
 			&cli.BoolFlag{Name: "full", Usage: "run the large matrices whole, not a cover of them"},
 			&cli.StringFlag{Name: "times", Usage: "write how long each test took, slowest first, into `FILE`"},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "also show what tests on hosts say that pass"},
 			&cli.BoolFlag{Name: "resume", Usage: "leave out what passed before, at this commit, by docs/matrix.json"},
 			&cli.StringFlag{Name: "table", Usage: "write what worked where into the table of `FILE` (README.md)"},
 		},
@@ -67,7 +68,7 @@ func runTests(c *cli.Context) error {
 	var records []suite.Record
 	result, err := suite.Run(ctx, suite.Options{
 		Module: module, Cache: cache, Out: c.App.Writer, Targets: targets, Peers: peers, Packages: c.Args().Slice(), Done: done,
-		Tests: c.String("run"), NoUnit: c.Bool("no-unit"), NoLab: c.Bool("no-lab"), Full: c.Bool("full"),
+		Tests: c.String("run"), NoUnit: c.Bool("no-unit"), NoLab: c.Bool("no-lab"), Full: c.Bool("full"), Verbose: c.Bool("verbose"),
 		Parallel: c.Int("parallel"), Limit: c.Duration("limit"), Record: func(all []suite.Record) { records = all },
 	})
 	if err != nil {

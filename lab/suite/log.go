@@ -53,13 +53,22 @@ func (l *logger) ended(r Record) {
 // outputLines of a failed test are shown; the end tells most.
 const outputLines = 60
 
-func (l *logger) failure(f Failure) {
+// passed shows what a test on a host said that passed.
+func (l *logger) passed(f Failure) {
+	if f.Where != unitTests {
+		l.output("passed", f)
+	}
+}
+
+func (l *logger) failure(f Failure) { l.output("FAILED", f) }
+
+func (l *logger) output(how string, f Failure) {
 	name := strings.TrimSpace(f.Package + " " + f.Test)
 	lines := strings.Split(strings.TrimRight(f.Output, "\n"), "\n")
 	if cut := len(lines) - outputLines; cut > 0 {
 		lines = append([]string{fmt.Sprintf("(%d lines left out)", cut)}, lines[cut:]...)
 	}
-	l.block("FAILED "+name+" on "+f.Where, strings.Join(lines, "\n"))
+	l.block(how+" "+name+" on "+f.Where, strings.Join(lines, "\n"))
 }
 
 // block prints text under a title, indented.

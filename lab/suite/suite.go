@@ -24,6 +24,7 @@ type Options struct {
 	Peers    []string          // releases of second hosts; empty: what belongs to each target
 	Packages []string          // patterns as of "go list"; empty: all
 	Tests    string            // only tests that match; empty: all
+	Verbose  bool              // also show what tests on hosts say that pass
 	NoUnit   bool              // leave out what needs no host
 	NoLab    bool              // leave out what needs one
 	Done     map[string]string // by target: a pattern of tests that need not run; may be nil
@@ -104,6 +105,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	r := &runner{Options: o, log: newLogger(o.Out)}
 	r.tally = NewTally(r.log.failure)
 	r.tally.onRecord = r.log.ended
+	if o.Verbose {
+		r.tally.onPass = r.log.passed
+	}
 	if o.Record != nil {
 		defer func() { o.Record(r.tally.Records()) }()
 	}

@@ -54,7 +54,8 @@ type Tally struct {
 	failures []Failure
 	records  []Record
 	onFail   func(Failure)
-	onRecord func(Record) // of every test, as it ends; may be nil
+	onRecord func(Record)  // of every test, as it ends; may be nil
+	onPass   func(Failure) // with what a test said that passed; may be nil
 }
 
 // NewTally calls onFail, which may be nil, at each failure as it happens.
@@ -219,6 +220,9 @@ func (r *run) ended(p *packageRun, e event) {
 		r.count(func(s *Result) { s.Skipped++ })
 	default:
 		r.count(func(s *Result) { s.Passed++ })
+		if r.tally.onPass != nil {
+			r.tally.onPass(Failure{r.where, e.Package, e.Test, output})
+		}
 	}
 }
 

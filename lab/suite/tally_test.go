@@ -178,3 +178,23 @@ func TestParts(t *testing.T) {
 		}
 	}
 }
+
+// TestTallyTellsOfPassedTests has what a test said be told when it passes, and no
+// test's that has parts.
+func TestTallyTellsOfPassedTests(t *testing.T) {
+	const stream = `{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"run","Package":"p","Test":"TestA/one"}
+{"Action":"output","Package":"p","Test":"TestA/one","Output":"it took 3 ms\n"}
+{"Action":"pass","Package":"p","Test":"TestA/one"}
+{"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"pass","Package":"p"}`
+	var told []Failure
+	tally := NewTally(nil)
+	tally.onPass = func(f Failure) { told = append(told, f) }
+	if _, err := tally.Add("host", strings.NewReader(stream)); err != nil {
+		t.Fatal(err)
+	}
+	if want := (Failure{"host", "p", "TestA/one", "it took 3 ms\n"}); len(told) != 1 || told[0] != want {
+		t.Errorf("told: %+v", told)
+	}
+}
