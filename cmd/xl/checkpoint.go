@@ -128,7 +128,11 @@ func (c *checkpoint) interruptedBy(ctx context.Context) (stop func()) {
 // commit makes the file durable and gives it its name, unless ctx has ended until then.
 func (c *checkpoint) commit(ctx context.Context) error {
 	if c.name == "" {
-		return c.Close()
+		err := c.Sync()
+		if errors.Is(err, unix.EINVAL) {
+			err = nil // a pipe
+		}
+		return errors.Join(err, context.Cause(ctx), c.Close())
 	}
 	if err := errors.Join(c.sparse.Close(), c.Sync(), context.Cause(ctx)); err != nil {
 		return err
