@@ -93,10 +93,12 @@ func (im *Image) findFree(c int64, n int) (found []int64, err error) {
 // began.
 func (im *Image) makeReserve(found []int64, end int64) ([]int64, error) {
 	all := found
-	err := im.grow(found[len(found)-1] + 1)
-	if err != nil { // a full file system or device may still have a little
-		n, _ := slices.BinarySearch(found, im.end.Load()>>im.geo.clusterBits)
-		found = found[:n]
+	var err error
+	for len(found) > 0 { // a full file system or device may still have a little
+		if err = im.grow(found[len(found)-1] + 1); err == nil {
+			break
+		}
+		found = found[:len(found)/2]
 	}
 	if len(found) > 0 {
 		err = im.clearReserve(found, end)
