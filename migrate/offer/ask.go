@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"goxl/domains"
 	"goxl/domains/config"
@@ -25,20 +26,50 @@ func Ask(ctx context.Context, m *domains.Manager, id abi.DomID, spec *config.Spe
 		return nil, nil, err
 	}
 	return &Question{Goxl: Version, Guest: &Guest{
-		Config: m.ConfigJSON(spec), Leaves: policy.Leaves, Disks: look(m, spec),
+		Config: m.ConfigJSON(spec), Leaves: policy.Leaves, Disks: look(ctx, m, spec, false),
 		XenMinor: m.Xen().Version().Minor, Boot: m.Host().BootID(),
 	}}, spec, nil
 }
 
-// look looks at all disks that this host's domain 0 serves from a path.
-func look(m *domains.Manager, spec *config.Spec) map[string]DiskState {
-	seen := map[string]DiskState{}
+// lookLimit is how long the disks may take to show what they are: a network file system
+// whose server is gone never answers.
+const lookLimit = 10 * time.Second
+
+// look looks at all disks that this host's domain 0 serves from a path, at all of them at
+// once. With users it looks, too, what on this host uses them. One that does not answer
+// is left to itself: nothing ends a read that the kernel waits for.
+func look(ctx context.Context, m *domains.Manager, spec *config.Spec, users bool) map[string]DiskState {
+	type result struct {
+		name  string
+		state DiskState
+	}
+	seen, results := map[string]DiskState{}, make(chan result, len(spec.Disks))
 	for i := range spec.Disks {
 		d := &spec.Disks[i]
 		if unseen(d) != "" || d.Path.Value() == "" {
 			continue
 		}
-		seen[d.VDev.Value()] = lookAt(m, diskPath(d))
+		name, path := d.VDev.Value(), diskPath(d)
+		seen[name] = DiskState{Path: path, Error: errSilent.Error()}
+		go func() {
+			s := lookAt(m, path)
+			if users && s.Storage != nil {
+				s.users, s.usersErr = m.DiskUsers(ctx, path)
+			}
+			results <- result{name, s}
+		}()
+	}
+	limit := time.NewTimer(lookLimit)
+	defer limit.Stop()
+	for range len(seen) {
+		select {
+		case r := <-results:
+			seen[r.name] = r.state
+		case <-limit.C:
+			return seen
+		case <-ctx.Done():
+			return seen
+		}
 	}
 	return seen
 }
@@ -50,6 +81,33 @@ func lookAt(m *domains.Manager, path string) DiskState {
 	}
 	return DiskState{Path: path, Storage: s}
 }
+
+// lookAgain is lookAt within the limit.
+func lookAgain(m *domains.Manager, path string) DiskState {
+	found := make(chan DiskState, 1)
+	if err := inTime(func() error { found <- lookAt(m, path); return nil }); err != nil {
+		return DiskState{Path: path, Error: err.Error()}
+	}
+	return <-found
+}
+
+// inTime calls f, which may wait for a file system, and stops waiting after the limit.
+// F goes on then, and must touch nothing of its caller's.
+func inTime(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	limit := time.NewTimer(lookLimit)
+	defer limit.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-limit.C:
+		return errSilent
+	}
+}
+
+// errSilent is a file that does not answer.
+var errSilent = fmt.Errorf("it does not answer within %s: is the server gone that it is on?", lookLimit)
 
 // diskPath is where a disk's target is: a name alone is that of a device.
 func diskPath(d *config.Disk) string {

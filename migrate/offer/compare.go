@@ -73,7 +73,7 @@ func Compare(m *domains.Manager, q *Question, spec *config.Spec, a *Answer) []Fi
 			continue
 		}
 		name := d.VDev.Value()
-		if f := compareDisk(d, q.Guest.Disks[name], a.Disks[name], func() DiskState { return lookAt(m, diskPath(d)) }); f != nil {
+		if f := compareDisk(d, q.Guest.Disks[name], a.Disks[name], func() DiskState { return lookAgain(m, diskPath(d)) }); f != nil {
 			list = append(list, *f)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"goxl/domains"
 	"goxl/domains/host"
 	"goxl/xenctrl/abi"
 )
@@ -44,6 +45,9 @@ type DiskState struct {
 	Path string `json:"path"`
 	*host.Storage
 	Error string `json:"error,omitempty"` // why it sees nothing
+
+	users    []domains.DiskUser // there, as far as it was looked for
+	usersErr error
 }
 
 // Answer is what the receiver says.

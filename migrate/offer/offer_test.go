@@ -234,7 +234,7 @@ func TestDisks(t *testing.T) {
 	}
 	q, spec := asked(t, m, func(s *config.Spec, g *Guest) {
 		s.Disks = disks
-		g.Disks = look(m, s)
+		g.Disks = look(t.Context(), m, s, false)
 	})
 	if d := q.Guest.Disks["xvda"]; len(q.Guest.Disks) != 2 || d.Storage == nil || d.Size != 3*4096 || len(d.Samples) != 3 {
 		t.Errorf("seen: %+v", q.Guest.Disks)

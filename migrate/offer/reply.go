@@ -55,13 +55,31 @@ func (a *Answer) judge(ctx context.Context, m *domains.Manager, g *Guest) {
 		a.say("name", true, "a guest %s--incoming is there already", spec.CInfo.Name.Value())
 	}
 	a.judgeCPU(m, spec, g)
-	a.Disks = look(m, spec)
+	elsewhere := g.Boot == "" || g.Boot != a.Boot // within one host the guest itself uses them
+	a.Disks = look(ctx, m, spec, elsewhere)
+	for i := range spec.Disks {
+		a.judgeUsers(&spec.Disks[i])
+	}
 	for _, f := range []string{spec.BInfo.Kernel.Value(), spec.BInfo.Ramdisk.Value()} {
-		if f != "" && (g.Boot == "" || g.Boot != a.Boot) {
-			if _, err := m.Host().Stat(f); err != nil {
+		if f != "" && elsewhere {
+			if err := inTime(func() error { _, err := m.Host().Stat(f); return err }); err != nil {
 				a.say("kernel", false, "%v: the guest runs without it, but cannot be rebooted", err)
 			}
 		}
+	}
+}
+
+// judgeUsers tells of everything on this host that uses a disk of the guest's: two that
+// write damage it, and one that writes confuses one that reads.
+func (a *Answer) judgeUsers(d *config.Disk) {
+	s := a.Disks[d.VDev.Value()]
+	for _, u := range s.users {
+		if u.Writes || d.ReadWrite != 0 {
+			a.say("disk", true, "%s (%s): in use there by %s", d.VDev.Value(), s.Path, u.What)
+		}
+	}
+	if s.usersErr != nil {
+		a.say("disk", false, "%s (%s): not known whether something there uses it: %v", d.VDev.Value(), s.Path, s.usersErr)
 	}
 }
 
