@@ -120,6 +120,16 @@ func (m *Manager) DetachDisk(ctx context.Context, id abi.DomID, vdev string, for
 	return nil
 }
 
+// NIC returns a network interface of guest id: name is its number or, if it has
+// colons, its address. One that is not there is NoDevice.
+func (m *Manager) NIC(ctx context.Context, id abi.DomID, name string) (device.NICInfo, error) {
+	n, err := m.devices.NICByName(ctx, id, name)
+	if err != nil {
+		return n, deviceError(fmt.Sprintf("look up network interface %s of domain %d", name, id), id, err)
+	}
+	return n, nil
+}
+
 // DetachNIC takes a network interface from guest id: name is its number or, if it
 // has colons, its address.
 func (m *Manager) DetachNIC(ctx context.Context, id abi.DomID, name string, force device.Force) error {

@@ -138,6 +138,8 @@ func (a *app) ownCommand(name string) *command {
 		return doctorCommand(a)
 	case superviseVerb:
 		return superviseCommand(a)
+	case vifCaptureVerb:
+		return vifCaptureCommand(a)
 	case "resume":
 		return resumeCommand(a)
 	case "suspend":

@@ -60,6 +60,9 @@ var ownVerbs = []ownVerb{
 	{name: doctorVerb,
 		desc:  "Look over the host: what is missing, what was left behind, what waits for a decision",
 		usage: "[--json]"},
+	{name: vifCaptureVerb,
+		desc:  "Record what passes a network interface, as a pcapng file",
+		usage: "[-w FILE] [-s BYTES] [-c FRAMES] <Domain> <DevId|mac>"},
 }
 
 // ownHelp is the block at the end of "xl help".

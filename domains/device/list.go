@@ -93,6 +93,14 @@ type NICInfo struct {
 	NIC NIC
 }
 
+// HostName is the name of the interface in the backend's domain.
+func (n NICInfo) HostName() string {
+	if n.NIC.IfName != "" {
+		return n.NIC.IfName
+	}
+	return ifName(n.Device)
+}
+
 // ChannelInfo is a channel in use.
 type ChannelInfo struct {
 	Link
