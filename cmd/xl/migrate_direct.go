@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -90,6 +91,9 @@ func (a *app) directWay(o *migrating, answer *offer.Answer) (*direct.Options, er
 			return nil, fmt.Errorf("%s is of use only with --streams", strings.TrimSpace(named))
 		}
 		return nil, nil
+	}
+	if o.plain {
+		return nil, errors.New("--plain and --streams exclude each other: the genuine stream goes over the -s command")
 	}
 	if answer == nil || !answer.Speaks(direct.Name) {
 		fmt.Fprintln(a.env.stderr, "warning: --streams: the other side does not take a guest directly, so it goes over the -s command")

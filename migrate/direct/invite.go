@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"goxl/migrate/lanes"
@@ -179,6 +180,9 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) { return d.connect(
 // connect makes a connection to one place and finds out who is there.
 func (d *dialer) connect(ctx context.Context, at string) (net.Conn, error) {
 	tcp, err := (&net.Dialer{Timeout: greetLimit}).DialContext(ctx, "tcp", at)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("%w: %w", lanes.ErrGone, err)
+	}
 	if err != nil {
 		return nil, err
 	}

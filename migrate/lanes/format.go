@@ -45,6 +45,9 @@ var le = binary.LittleEndian
 var (
 	// ErrLost is matched when a lane could not be brought back in time.
 	ErrLost = errors.New("data connection lost")
+	// ErrGone is for a Dial to match when nobody listens any more. A receiver listens
+	// for as long as it lives, so that after a few of these the sender gives up.
+	ErrGone = errors.New("nobody listens there any more")
 	// ErrPeer is matched when the other side breaks the rules.
 	ErrPeer = errors.New("the other side breaks the rules of the data connections")
 )

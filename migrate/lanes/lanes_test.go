@@ -177,7 +177,7 @@ func TestLostForGood(t *testing.T) {
 		b.s.Write(memory(100, 1))
 		b.s.Flush()
 		synctest.Wait()
-		b.n.unplug()
+		b.n.unplug(errDown)
 		begin := time.Now()
 		_, sent, received := b.carry()
 		for who, err := range map[string]error{"sender": sent, "receiver": received} {
@@ -188,6 +188,22 @@ func TestLostForGood(t *testing.T) {
 		if took := time.Since(begin); took < 30*time.Second || took > 35*time.Second {
 			t.Errorf("it took %s", took)
 		}
+	})
+}
+
+// A receiver that is gone does not come back, and the sender does not wait for it.
+func TestReceiverGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBoth(t, 2, &network{})
+		b.s.Write(memory(10, 1))
+		b.r.Close()
+		b.n.unplug(ErrGone)
+		begin := time.Now()
+		err := b.s.Close()
+		if took := time.Since(begin); !errors.Is(err, ErrLost) || !errors.Is(err, ErrGone) || took > 3*time.Second || took < time.Second {
+			t.Errorf("%v after %s", err, took)
+		}
+		b.n.tasks.Wait()
 	})
 }
 

@@ -21,7 +21,7 @@ type network struct {
 	cut     fault
 	happens int        // how often it has
 	late    *rand.Rand // nil: nothing is
-	down    bool       // no connection can be made
+	down    error      // why no connection can be made
 	live    []net.Conn
 	wires   []*wire
 	tap     *bytes.Buffer // keeps what the sender writes, unless nil
@@ -41,8 +41,8 @@ var errDown = errors.New("no route to host")
 func (n *network) dial(context.Context) (net.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.down {
-		return nil, errDown
+	if n.down != nil {
+		return nil, n.down
 	}
 	a, b := net.Pipe()
 	n.live = append(n.live, a, b)
@@ -70,10 +70,10 @@ func (n *network) conns(t testing.TB, lanes int) (list []net.Conn) {
 }
 
 // unplug cuts every connection, and lets none be made.
-func (n *network) unplug() {
+func (n *network) unplug(why error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.down = true
+	n.down = why
 	for _, c := range n.live {
 		c.Close()
 	}

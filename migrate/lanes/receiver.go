@@ -32,6 +32,8 @@ func NewReceiver(o Options, lanes int) *Receiver {
 	o.defaults()
 	r := &Receiver{o: o, conns: map[net.Conn]bool{}}
 	r.change.L = &r.mu
+	r.mu.Lock() // a timer may end before its lane is known
+	defer r.mu.Unlock()
 	for i := range lanes {
 		l := &recvLane{r: r, number: i, heard: make(chan struct{}, 1)}
 		l.missing = time.AfterFunc(o.Patience, l.giveUp)

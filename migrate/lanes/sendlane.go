@@ -178,7 +178,12 @@ func (l *sendLane) keep(conn net.Conn, lanes int) {
 func (l *sendLane) redial(until time.Time, cause error) net.Conn {
 	ctx, cancel := context.WithDeadline(l.s.ctx, until)
 	defer cancel()
+	refused := 0
 	for wait := l.s.o.Stall / 200; ; wait = min(2*wait, l.s.o.Stall/10) {
+		if refused == mostRefused {
+			l.s.fail(fmt.Errorf("lane %d: %w: %w", l.number, ErrLost, cause))
+			return nil
+		}
 		if time.Now().After(until) {
 			l.s.fail(fmt.Errorf("lane %d: %w for more than %s: %w", l.number, ErrLost, l.s.o.Patience, cause))
 			return nil
@@ -191,8 +196,17 @@ func (l *sendLane) redial(until time.Time, cause error) net.Conn {
 			return conn
 		}
 		cause = err
+		if errors.Is(err, ErrGone) {
+			refused++
+		} else {
+			refused = 0
+		}
 	}
 }
+
+// mostRefused is how often in a row nobody may listen: for two seconds or so, in which
+// a firewall may be loaded anew.
+const mostRefused = 6
 
 // use sends frames over one connection until that is lost or all was sent.
 func (l *sendLane) use(conn net.Conn, lanes int) error {
