@@ -95,10 +95,16 @@ func (a *app) directWay(o *migrating, answer *offer.Answer) (*direct.Options, er
 	if o.plain {
 		return nil, errors.New("--plain and --streams exclude each other: the genuine stream goes over the -s command")
 	}
+	id, err := d.identity()
+	if err != nil {
+		return nil, err
+	}
 	if answer == nil || !answer.Speaks(direct.Name) {
+		if id.Authority() {
+			return nil, errors.New("--streams with --tls-ca: the other side does not take a guest directly, and nothing else is safe")
+		}
 		fmt.Fprintln(a.env.stderr, "warning: --streams: the other side does not take a guest directly, so it goes over the -s command")
 		return nil, nil
 	}
-	id, err := d.identity()
-	return &direct.Options{Identity: id, Streams: d.streams, Via: d.via}, err
+	return &direct.Options{Identity: id, Streams: d.streams, Via: d.via}, nil
 }

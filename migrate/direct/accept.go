@@ -92,11 +92,7 @@ func (r *Receiver) open(ctx context.Context, o *Options, in *invitation) (*answe
 	if _, err := rand.Read(a.Token); err != nil {
 		return nil, err
 	}
-	at := o.Listen
-	if _, _, err := net.SplitHostPort(at); err != nil {
-		at = net.JoinHostPort(at, "0")
-	}
-	if r.listen, err = (&net.ListenConfig{}).Listen(ctx, "tcp", at); err != nil {
+	if r.listen, err = (&net.ListenConfig{}).Listen(ctx, "tcp", withPort(o.Listen, "0")); err != nil {
 		return nil, err
 	}
 	if a.Addresses, err = reachable(r.listen.Addr(), o.Known); err != nil {

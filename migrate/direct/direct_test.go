@@ -178,6 +178,40 @@ func TestAuthority(t *testing.T) {
 	}
 }
 
+// What cannot be reached goes over the channel, but not when only an authority's word
+// counts.
+func TestClosed(t *testing.T) {
+	ca := newAuthority(t)
+	id := ca.identity(ca, time.Now().Add(time.Hour), x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth)
+	for _, authority := range []bool{false, true} {
+		told := ""
+		so, ro := local(), local()
+		so.Via, so.Say = "[::1]:1", func(s string) { told += s }
+		if authority {
+			so.Identity, ro.Identity = id, id
+		}
+		s, r, sent, received := agree(t, so, ro)
+		if authority {
+			if s != nil || sent == nil || received == nil {
+				t.Errorf("the guest would go over the channel: %v, %v", sent, received)
+			}
+			continue
+		}
+		if s != nil || sent != nil || received != nil || !strings.Contains(told, "closed") || r.Finish() != nil || r.Close() != nil {
+			t.Errorf("%v, %v, told %q", sent, received, told)
+		}
+	}
+}
+
+func TestWithPort(t *testing.T) {
+	for place, want := range map[string]string{"": ":7", "10.0.0.1": "10.0.0.1:7", "10.0.0.1:8": "10.0.0.1:8", ":8": ":8",
+		"::1": "[::1]:7", "[::1]": "[::1]:7", "[::1]:8": "[::1]:8", "host.example.org": "host.example.org:7"} {
+		if got := withPort(place, "7"); got != want {
+			t.Errorf("%q is %q, want %q", place, got, want)
+		}
+	}
+}
+
 // Strangers at the port get nothing, and keep nobody away.
 func TestStrangers(t *testing.T) {
 	cert, err := Identity{}.certificate()

@@ -46,6 +46,9 @@ func LoadIdentity(ca, cert, key string) (Identity, error) {
 	return Identity{&pair, pool}, nil
 }
 
+// Authority reports whether the other side's certificate has to be of an authority.
+func (i Identity) Authority() bool { return i.ca != nil }
+
 // certificate is the one to show: that of the identity, or a new one.
 func (i Identity) certificate() (*tls.Certificate, error) {
 	if i.cert != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 
@@ -47,8 +48,9 @@ func (o *Options) say(format string, args ...any) {
 
 // Invite agrees with the receiver behind channel on the direct way and returns it. When
 // the receiver cannot be reached the result is nil without an error, Say was told why,
-// and the guest has to go over the channel. It is an error when the channel is lost, and
-// when somebody is reached who is not the receiver.
+// and the guest has to go over the channel. It is an error when the channel is lost, when
+// somebody is reached who is not the receiver, and when Identity is of an authority: then
+// the channel is not to be trusted with the guest.
 func Invite(ctx context.Context, channel io.ReadWriter, o Options) (*lanes.Sender, error) {
 	cert, err := o.Identity.certificate()
 	if err != nil {
@@ -62,7 +64,7 @@ func Invite(ctx context.Context, channel io.ReadWriter, o Options) (*lanes.Sende
 		return nil, fmt.Errorf("the receiver's answer about the direct way: %w", err)
 	}
 	d, conns, err := o.reach(ctx, cert, &a)
-	if err != nil && (errors.Is(err, ErrIdentity) || ctx.Err() != nil) {
+	if err != nil && (errors.Is(err, ErrIdentity) || o.Identity.Authority() || ctx.Err() != nil) {
 		return nil, fmt.Errorf("the direct way: %w", err)
 	}
 	if err != nil {
@@ -134,10 +136,15 @@ func places(via string, said []netip.AddrPort) (at []string, err error) {
 		}
 		return at, nil
 	}
-	if _, _, err := net.SplitHostPort(via); err == nil {
-		return []string{via}, nil
+	return []string{withPort(via, fmt.Sprint(said[0].Port()))}, nil
+}
+
+// withPort is a place with its own port, or with that one.
+func withPort(place, port string) string {
+	if _, _, err := net.SplitHostPort(place); err == nil {
+		return place
 	}
-	return []string{net.JoinHostPort(via, fmt.Sprint(said[0].Port()))}, nil
+	return net.JoinHostPort(strings.Trim(place, "[]"), port)
 }
 
 // first finds the place that answers: all are tried at once, and the others given up.
