@@ -16,6 +16,10 @@ func Open(ctx context.Context, path string, o Options) (Disk, Info, error) {
 		return openRaw(path, o)
 	case QCOW2:
 		return openQCOW2(path, o)
+	case VHD:
+		return openVHD(path, o)
+	case VHDX:
+		return openVHDX(path, o)
 	case "":
 		return nil, Info{}, fmt.Errorf("open disk %s: no format given: say which of %v it is", path, formats)
 	}

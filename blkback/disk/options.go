@@ -13,10 +13,12 @@ type Format string
 const (
 	Raw   Format = "raw"   // a file or block device, byte for byte
 	QCOW2 Format = "qcow2" // QEMU's copy on write format
+	VHD   Format = "vhd"   // Microsoft's; only fixed images can be written to
+	VHDX  Format = "vhdx"  // its successor, read only
 )
 
 // formats are all of them, for messages.
-var formats = []Format{Raw, QCOW2}
+var formats = []Format{Raw, QCOW2, VHD, VHDX}
 
 // Formats are all formats that Open knows.
 func Formats() []Format { return slices.Clone(formats) }

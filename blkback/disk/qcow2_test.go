@@ -375,7 +375,7 @@ func TestQCOW2Backing(t *testing.T) {
 			}
 			defer d.Close()
 			p := make([]byte, 4096)
-			if _, err := d.ReadAt(p, 8192); err != nil || !bytes.Equal(p, noise(2, 1 << 20)[8192:][:4096]) {
+			if _, err := d.ReadAt(p, 8192); err != nil || !bytes.Equal(p, noise(2, 1<<20)[8192:][:4096]) {
 				t.Errorf("the backing file's content is not there: %v", err)
 			}
 		})
