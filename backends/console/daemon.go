@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,7 +63,7 @@ func New(store *xenstore.Client, host Host, opt Options) *Daemon {
 }
 
 // Run serves until ctx ends, which is no error. Ready, when set, is called once all
-// guests there are have been seen. Guests may print again to the next daemon: what
+// guests that there are are served. Guests may print again to the next daemon: what
 // stands in their rings then is not lost.
 func (d *Daemon) Run(ctx context.Context, ready func()) (err error) {
 	w, err := d.store.Watch(ctx, "@introduceDomain", xenstore.Merge())
@@ -100,11 +102,27 @@ func (d *Daemon) Run(ctx context.Context, ready func()) (err error) {
 			again.Reset(lookAgain)
 			continue
 		}
-		if ready != nil {
+		if ready != nil && d.awaitFirst(ctx) == nil {
 			ready()
 			ready = nil
 		}
 	}
+}
+
+// awaitFirst waits until each guest was looked at once: it is served then, or will be
+// when it has a console, or cannot be now.
+func (d *Daemon) awaitFirst(ctx context.Context) error {
+	d.mu.Lock()
+	all := slices.Collect(maps.Values(d.guests))
+	d.mu.Unlock()
+	for _, g := range all {
+		select {
+		case <-g.looked:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // Reload opens all log files anew.

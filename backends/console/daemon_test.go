@@ -254,55 +254,68 @@ func TestTakeover(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		before func(w *world, g *fakeGuest) // a killed daemon left it so
-		want   string
+		log    string                       // and this in the log
+		shown  string
+		logged string
 	}{
-		{"never served", func(w *world, g *fakeGuest) { g.print([]byte("one two")) }, "one two"},
+		{"never served", func(w *world, g *fakeGuest) { g.print([]byte("one two")) }, "", "one two", "one two"},
 		{"half taken by a genuine daemon", func(w *world, g *fakeGuest) {
 			g.print([]byte("one two"))
 			takeOutput(g.page, 4)
-		}, "two"},
-		{"kept, but the guest was not told", func(w *world, g *fakeGuest) {
+		}, "one ", "two", "one two"},
+		{"kept and logged, but the guest was not told", func(w *world, g *fakeGuest) {
 			g.print([]byte("one two"))
-			w.keep(g, "one", 3, 3)
-		}, " two"},
+			w.keep(g, "one", 3, 3, 0)
+		}, "one", " two", "one two"},
+		{"kept, but not logged", func(w *world, g *fakeGuest) {
+			g.print([]byte("one two"))
+			w.keep(g, "one", 3, 3, 5)
+		}, "zero ", " two", "zero one two"},
 		{"kept, and not shown", func(w *world, g *fakeGuest) {
 			g.print([]byte("one two"))
-			w.keep(g, "zero one", 3, 5)
-		}, "one two"},
+			w.keep(g, "zero one", 3, 5, 0)
+		}, "zero one", "one two", "zero one two"},
 		{"another daemon came between", func(w *world, g *fakeGuest) {
 			g.print([]byte("one two three"))
-			w.keep(g, "one", 3, 3)
+			w.keep(g, "one", 3, 3, 0)
 			takeOutput(g.page, 8)
-		}, "three"},
+		}, "one two ", "three", "one two three"},
 		{"the same indices by chance", func(w *world, g *fakeGuest) {
 			g.print([]byte("one two"))
-			w.keep(g, "xyz", 3, 3)
-		}, "one two"},
+			w.keep(g, "xyz", 3, 3, 0)
+		}, "xyz", "one two", "xyzone two"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
 			g := w.boot(7, "left")
 			tt.before(w, g)
+			log := filepath.Join(w.opt.LogDir, "guest-left.log")
+			if err := os.WriteFile(log, []byte(tt.log), 0o600); err != nil {
+				t.Fatal(err)
+			}
 			w.start()
 			c := w.look(w.tty(g))
 			g.says(t, "|")
 			c.sees(t, "|")
-			if got := string(c.seen); got != tt.want+"|" {
-				t.Errorf("shown: %q, want %q", got, tt.want+"|")
+			if got := string(c.seen); got != tt.shown+"|" {
+				t.Errorf("shown: %q, want %q", got, tt.shown+"|")
+			}
+			if got := contents(t, log); got != tt.logged+"|" {
+				t.Errorf("logged: %q, want %q", got, tt.logged+"|")
 			}
 		})
 	}
 }
 
-// keep leaves a tail as a daemon does that is killed.
-func (w *world) keep(g *fakeGuest, text string, next uint32, given uint64) {
+// keep leaves a tail as a daemon does that is killed when its log had so many bytes.
+func (w *world) keep(g *fakeGuest, text string, next uint32, given uint64, logged int64) {
 	w.t.Helper()
 	t, _, err := openTail(w.opt.TailDir, "left", TailInfo{Dom: g.id, UUID: g.info.Handle, Boot: bootID()})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer t.Close()
-	if err := t.Add([]byte(text), next); err != nil {
+	if err := t.Add([]byte(text), next, logged); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := t.Gave(given); err != nil {
@@ -554,4 +567,40 @@ func TestParseLimit(t *testing.T) {
 			t.Errorf("parseLimit(%q) = %d, want %d", s, got, want)
 		}
 	}
+}
+
+// TestNewRing: after a soft reset a guest has another page and port, and empty nodes;
+// the terminal stays the same.
+func TestNewRing(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	g := w.boot(3, "reset")
+	tty := w.tty(g)
+	c := w.look(tty)
+	g.says(t, "before\n")
+	c.sees(t, "before\n")
+	dir := domainPath(3) + "/console/"
+	w.host.mu.Lock()
+	g.ref, g.port = "4321", 9
+	w.host.mu.Unlock()
+	err := w.store.Update(t.Context(), func(tx *xenstore.Tx) error {
+		for k, v := range map[string]string{"ring-ref": "4321", "port": "9", "tty": ""} {
+			if err := tx.Write(t.Context(), dir+k, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := w.tty(g); again != tty {
+		t.Errorf("the terminal is %s, was %s", again, tty)
+	}
+	g.says(t, "after\n")
+	c.sees(t, "after\n")
+	if _, err := c.WriteString("typed"); err != nil {
+		t.Fatal(err)
+	}
+	g.hears(t, "typed")
 }

@@ -33,6 +33,7 @@ type guest struct {
 	log    *logs.Logger
 	cancel context.CancelCauseFunc
 	reload chan struct{}
+	looked chan struct{} // closed when the nodes were looked at once
 
 	// Of the goroutine.
 	name   string
@@ -47,7 +48,7 @@ type guest struct {
 
 // startGuest begins to serve domain id.
 func (d *Daemon) startGuest(ctx context.Context, id abi.DomID, uuid abi.UUID) *guest {
-	g := &guest{d: d, id: id, uuid: uuid, reload: make(chan struct{}, 1),
+	g := &guest{d: d, id: id, uuid: uuid, reload: make(chan struct{}, 1), looked: make(chan struct{}),
 		dir: domainPath(id) + "/console", log: d.log.With(logs.Uint16("dom", uint16(id)))}
 	g.nag = nag{log: g.log, text: "cannot serve the console"}
 	ctx, g.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -109,6 +110,16 @@ func (g *guest) follow(ctx context.Context) error {
 			g.nag.hit(err)
 			again.Reset(rebindEvery)
 		}
+		g.noteLook()
+	}
+}
+
+// noteLook says that there was a first look; whoever waits for it need not any more.
+func (g *guest) noteLook() {
+	select {
+	case <-g.looked:
+	default:
+		close(g.looked)
 	}
 }
 
@@ -169,7 +180,10 @@ func (g *guest) refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("is another daemon serving it? %w", errors.Join(err, page.Close()))
 	}
-	if err := g.openSink(ctx, n.limit); err != nil {
+	if err := g.openSink(n.limit); err != nil {
+		return errors.Join(err, port.Close(), page.Close())
+	}
+	if err := g.publish(ctx); err != nil {
 		return errors.Join(err, port.Close(), page.Close())
 	}
 	g.ref, g.remote, g.port = n.ref, n.port, port
@@ -196,18 +210,29 @@ func (g *guest) closeLink() {
 	g.ended = nil
 }
 
-// openSink makes the terminal and opens the files, unless they are there, and tells
-// where the terminal is.
-func (g *guest) openSink(ctx context.Context, limit string) error {
+// publish tells where the terminal is, unless the console's nodes have gone meanwhile:
+// nothing may be left of them.
+func (g *guest) publish(ctx context.Context) error {
+	err := g.d.store.Update(ctx, func(tx *xenstore.Tx) error {
+		if _, err := tx.Read(ctx, g.dir+"/ring-ref"); err != nil {
+			return err
+		}
+		return tx.Write(ctx, g.dir+"/tty", g.sink.pty.Path())
+	})
+	if err != nil {
+		return fmt.Errorf("tell where the console is: %w", err)
+	}
+	return nil
+}
+
+// openSink makes the terminal and opens the files, unless they are there.
+func (g *guest) openSink(limit string) error {
 	if g.sink != nil {
 		return nil
 	}
 	pty, err := openTerminal()
 	if err != nil {
 		return err
-	}
-	if err := g.d.store.Write(ctx, g.dir+"/tty", pty.Path()); err != nil {
-		return fmt.Errorf("tell where the console is: %w", errors.Join(err, pty.Close()))
 	}
 	var file *logFile
 	if g.d.opt.GuestLogs && g.name != "" {
@@ -250,6 +275,7 @@ func (g *guest) rename(name string) {
 
 // finish gives everything back.
 func (g *guest) finish(ctx context.Context) {
+	g.noteLook()
 	g.closeLink()
 	if errors.Is(context.Cause(ctx), errDead) {
 		g.closeSink(func() error { return g.sink.end(context.Background(), g.d.now()) })

@@ -24,10 +24,11 @@ const logOpened = "Logfile Opened\n"
 // logFile is a log that is appended to. It is not safe for concurrent use. Its
 // errors come with every write that fails; the next one tries again.
 type logFile struct {
-	path string
-	opt  LogOptions
-	f    *os.File
-	size int64
+	path  string
+	opt   LogOptions
+	f     *os.File
+	size  int64
+	found int64 // the size when it was opened first
 
 	midLine    bool // the last byte written was not the end of a line
 	skipReturn bool // after the end of a line: its carriage returns are left out
@@ -37,7 +38,7 @@ type logFile struct {
 
 // openLog opens the log at path for appending.
 func openLog(path string, opt LogOptions, now func() time.Time) (*logFile, error) {
-	l := &logFile{path: path, opt: opt, now: now}
+	l := &logFile{path: path, opt: opt, now: now, found: -1}
 	return l, l.open()
 }
 
@@ -51,6 +52,9 @@ func (l *logFile) open() error {
 		return fmt.Errorf("open log: %w", errors.Join(err, f.Close()))
 	}
 	l.f, l.size = f, info.Size()
+	if l.found < 0 {
+		l.found = l.size
+	}
 	if l.opt.Timestamps {
 		l.midLine = false
 		return l.put([]byte(logOpened))

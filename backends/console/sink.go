@@ -57,7 +57,7 @@ func newSink(pty *terminal, wait backlog, file *logFile, t *tail, resumed bool, 
 }
 
 // resume gives the terminal what the daemon before us had taken from the ring and not
-// given to its own.
+// given to its own, and the log what it was about to write there.
 func (s *sink) resume() {
 	b, err := s.tail.Since(0)
 	s.nags.tail.hit(err)
@@ -65,6 +65,9 @@ func (s *sink) resume() {
 		return
 	}
 	s.known = b[max(len(b)-outSize, 0):]
+	if last := b[len(b)-int(s.tail.Last):]; s.file != nil && s.file.found == int64(s.tail.Logged) {
+		s.nags.file.hit(s.file.Write(last)) // it was killed before it did that
+	}
 	b = b[len(b)-int(min(s.tail.Produced-s.tail.Given, uint64(len(b)))):]
 	s.wait.Add(b)
 	wake(s.more)
@@ -91,13 +94,20 @@ func (s *sink) skip(out []byte, from uint32) int {
 // take takes bytes that the guest printed, of which the last has index next-1. What
 // cannot be written somewhere is lost there, and there only.
 func (s *sink) take(b []byte, next uint32) {
+	if len(b) == 0 {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.tail != nil { // first: it says whether the log has them, see resume
+		logged := int64(0)
+		if s.file != nil {
+			logged = s.file.size
+		}
+		s.nags.tail.hit(s.tail.Add(b, next, logged))
+	}
 	if s.file != nil {
 		s.nags.file.hit(s.file.Write(b))
-	}
-	if s.tail != nil {
-		s.nags.tail.hit(s.tail.Add(b, next))
 	}
 	dropped := s.wait.Dropped
 	s.wait.Add(b)

@@ -44,6 +44,8 @@ type TailInfo struct {
 	Produced uint64    // by the guest
 	Given    uint64    // to the terminal
 	Next     uint32    // the ring's index after the last byte
+	Last     uint32    // how many bytes came last
+	Logged   uint64    // the size of the log before those were written to it
 }
 
 // append appends the header's bytes, but for the zeroes up to tailData.
@@ -59,7 +61,9 @@ func (h *TailInfo) append(b []byte) []byte {
 	b = le.AppendUint64(b, unixOr0(h.Begun))
 	b = le.AppendUint64(b, unixOr0(h.Ended))
 	b = append(b, h.UUID[:]...)
-	return append(b, h.Boot[:]...)
+	b = append(b, h.Boot[:]...)
+	b = le.AppendUint64(b, h.Logged)
+	return le.AppendUint32(b, h.Last)
 }
 
 // parseTail reads a header. What is kept of the output always lies within the file.
@@ -79,6 +83,8 @@ func parseTail(b []byte) (TailInfo, error) {
 	copy(h.UUID[:], b[56:])
 	copy(h.Boot[:], b[72:])
 	h.Given = min(h.Given, h.Produced)
+	h.Logged = le.Uint64(b[88:])
+	h.Last = uint32(min(uint64(le.Uint32(b[96:])), h.Produced, TailSize))
 	return h, nil
 }
 
@@ -167,11 +173,12 @@ func (t *tail) writeHeader() error {
 	return nil
 }
 
-// Add keeps p, of which the last byte has index next-1 in the ring.
-func (t *tail) Add(p []byte, next uint32) error {
+// Add keeps p, of which the last byte has index next-1 in the ring, and which will be
+// written to a log that has logged bytes now.
+func (t *tail) Add(p []byte, next uint32, logged int64) error {
 	at := t.Produced
 	t.Produced += uint64(len(p))
-	t.Next = next
+	t.Next, t.Last, t.Logged = next, uint32(min(len(p), TailSize)), uint64(logged)
 	if over := len(p) - TailSize; over > 0 {
 		p, at = p[over:], at+uint64(over)
 	}

@@ -30,10 +30,10 @@ func mustTail(t *testing.T, dir, name string, who TailInfo, resumed bool) *tail 
 
 func TestTailHeader(t *testing.T) {
 	h := TailInfo{Dom: 7, UUID: abi.UUID{0xaa, 0xbb}, Boot: [16]byte{0xcc}, Begun: time.Unix(0x1122, 0),
-		Ended: time.Unix(0x3344, 0), Produced: 0x5566, Given: 0x55, Next: 0x7788}
+		Ended: time.Unix(0x3344, 0), Produced: 0x5566, Given: 0x55, Next: 0x7788, Last: 0x33, Logged: 0x99}
 	const golden = "676f786c7461696c" + "01000000" + "00000100" + "07000000" + "88770000" +
 		"6655000000000000" + "5500000000000000" + "2211000000000000" + "4433000000000000" +
-		"aabb0000000000000000000000000000" + "cc000000000000000000000000000000"
+		"aabb0000000000000000000000000000" + "cc000000000000000000000000000000" + "9900000000000000" + "33000000"
 	b := padded(h)
 	if got := hex.EncodeToString(b); len(b) != tailData || got[:len(golden)] != golden {
 		t.Errorf("header is %s", got)
@@ -84,7 +84,7 @@ func TestTailKeepsTheLast(t *testing.T) {
 			at := 0
 			for at < 3*TailSize {
 				n := min(piece, len(all)-at)
-				if err := tl.Add(all[at:at+n], uint32(at+n)); err != nil {
+				if err := tl.Add(all[at:at+n], uint32(at+n), 0); err != nil {
 					t.Fatal(err)
 				}
 				at += n
@@ -110,7 +110,7 @@ func TestTailGenerations(t *testing.T) {
 		who := someone
 		who.Dom = dom
 		tl := mustTail(t, dir, "x", who, false)
-		if err := tl.Add(fmt.Appendf(nil, "words of %d", dom), 10); err != nil {
+		if err := tl.Add(fmt.Appendf(nil, "words of %d", dom), 10, 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := tl.End(time.Unix(2000, 0)); err != nil {
@@ -137,7 +137,7 @@ func TestTailIsResumed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := mustTail(t, dir, "x", someone, false).Add([]byte("abc"), 3); err != nil {
+			if err := mustTail(t, dir, "x", someone, false).Add([]byte("abc"), 3, 0); err != nil {
 				t.Fatal(err)
 			}
 			if tl := mustTail(t, dir, "x", someone, true); tl.Produced != 3 || tl.Next != 3 {
@@ -191,7 +191,7 @@ func TestPruneTails(t *testing.T) {
 // last words from it.
 func TestTailRename(t *testing.T) {
 	dir := t.TempDir()
-	if err := mustTail(t, dir, "web", someone, false).Add([]byte("of the earlier one"), 9); err != nil {
+	if err := mustTail(t, dir, "web", someone, false).Add([]byte("of the earlier one"), 9, 0); err != nil {
 		t.Fatal(err)
 	}
 	who := someone
@@ -202,7 +202,7 @@ func TestTailRename(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := tl.Add([]byte("of the one that came"), 9); err != nil {
+	if err := tl.Add([]byte("of the one that came"), 9, 0); err != nil {
 		t.Fatal(err)
 	}
 	for back, want := range []string{"of the one that came", "of the earlier one"} {
