@@ -220,7 +220,7 @@ func TestLabTakesOver(t *testing.T) {
 	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := dom0.Toolstacks(t)
-	defer dom0.Leftovers(t)()
+	t.Cleanup(dom0.Leftovers(t))
 	logs := t.TempDir()
 	mini(t, genuine, genuine, "old-pv", "pv") // made while the genuine daemon serves
 	await(t, "its console", func() bool { return tty(t, genuine, "old-pv") != "" })
@@ -312,7 +312,7 @@ func TestLabLogsAreEqual(t *testing.T) {
 	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := dom0.Toolstacks(t)
-	defer dom0.Leftovers(t)()
+	t.Cleanup(dom0.Leftovers(t))
 	takeTurns(t, unix.SIGTERM)
 	for name, args := range map[string][]string{
 		"plain":      {"--log=all"},
@@ -369,7 +369,7 @@ func TestLabNarrow(t *testing.T) {
 	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	ours, genuine := dom0.Toolstacks(t)
-	defer dom0.Leftovers(t)()
+	t.Cleanup(dom0.Leftovers(t))
 	takeTurns(t, unix.SIGTERM)
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "notify")
