@@ -28,12 +28,13 @@ type checkpoint struct {
 // createCheckpoint opens the file. A device or a pipe is written in place; of a pipe
 // a reader is waited for. What a link stands for is replaced, not the link.
 func createCheckpoint(name string) (*checkpoint, error) {
-	if real, err := filepath.EvalSymlinks(name); err == nil {
+	real, nameless := filepath.EvalSymlinks(name)
+	if nameless == nil {
 		name = real
 	}
 	old, err := os.Stat(name)
 	switch {
-	case err == nil && !old.Mode().IsRegular():
+	case err == nil && (!old.Mode().IsRegular() || nameless != nil): // as /dev/stdout may be, of a file that was removed
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 		return &checkpoint{File: f}, err
 	case err != nil && !errors.Is(err, fs.ErrNotExist):

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -98,6 +99,32 @@ func TestCheckpointKeepsModeAndLink(t *testing.T) {
 	}
 	if fi, err = os.Stat(name); err != nil || fi.Mode() != 0o600 {
 		t.Errorf("a file that others could not read has mode %v, %v", fi.Mode(), err)
+	}
+}
+
+// TestCheckpointOfARemovedFile writes in place what has no name any more: what leads to
+// it is left alone.
+func TestCheckpointOfARemovedFile(t *testing.T) {
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "stdout")
+	if err := os.Symlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), link); err != nil {
+		t.Fatal(err)
+	}
+	if err := newCheckpoint(t, link, "text").commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(f); string(got) != "text" || err != nil {
+		t.Errorf("it holds %q, %v", got, err)
+	}
+	if fi, err := os.Lstat(link); err != nil || fi.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", fi, err)
 	}
 }
 
