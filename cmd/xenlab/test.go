@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -76,7 +77,8 @@ func runTests(c *cli.Context) error {
 		result.Failed = max(result.Failed, 1)
 	}
 	if file := c.String("table"); file != "" {
-		if err := writeTable(c.Context, module, file, records); err != nil {
+		// Also after an interrupt: what was done until then is kept.
+		if err := writeTable(context.WithoutCancel(c.Context), module, file, records); err != nil {
 			return err
 		}
 	}
