@@ -74,7 +74,7 @@ func (m *Manager) Shutdown(ctx context.Context, id abi.DomID, r Request) error {
 	return fail(Store, id, op, err)
 }
 
-var errNoAck = fmt.Errorf("the guest did not acknowledge within %s", ackTimeout)
+var errNoAck = errors.New("the guest did not acknowledge within " + ackTimeout.String())
 
 // pvControl reports whether the guest can be asked through xenstore: PV and PVH
 // always, HVM once its drivers have set up an event interrupt.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -48,10 +49,10 @@ type parser struct {
 }
 
 // errSyntax ends the parsing of an assignment; the report was made.
-var errSyntax = fmt.Errorf("syntax error")
+var errSyntax = errors.New("syntax error")
 
 // errAbort ends the parsing of the file; the report was made.
-var errAbort = fmt.Errorf("syntax error that hides the rest")
+var errAbort = errors.New("syntax error that hides the rest")
 
 func parseSyntax(file, src string) *parser {
 	p := &parser{file: file, quietTo: -1, settings: map[string]*setting{}}

@@ -104,7 +104,7 @@ func children(ctx context.Context, s *xenstore.Client, dir string) ([]string, er
 }
 
 // userdataName is the name of a file that libxl keeps about a domain.
-var userdataName = regexp.MustCompile(`^userdata-[a-z]\.(\d+)\.([0-9a-f-]{36})\.`)
+const userdataName = `^userdata-[a-z]\.(\d+)\.([0-9a-f-]{36})\.`
 
 // fileLeftovers looks for configurations and locks of domains that are gone. Only a
 // restart of the host, or a killed tool, leaves them.
@@ -119,8 +119,9 @@ func fileLeftovers(ctx context.Context, m *domains.Manager) ([]Finding, error) {
 		return nil, err
 	}
 	var list []Finding
+	name := regexp.MustCompile(userdataName)
 	for _, path := range paths {
-		f := userdataName.FindStringSubmatch(filepath.Base(path))
+		f := name.FindStringSubmatch(filepath.Base(path))
 		if f == nil {
 			continue
 		}

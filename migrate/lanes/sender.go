@@ -2,7 +2,6 @@ package lanes
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -137,7 +136,12 @@ func (s *Sender) Abandon() {
 	s.tasks.Wait()
 }
 
-var errClosed = fmt.Errorf("the data connections are closed: %w", io.ErrClosedPipe)
+var errClosed error = closed{}
+
+type closed struct{}
+
+func (closed) Error() string { return "the data connections are closed: " + io.ErrClosedPipe.Error() }
+func (closed) Unwrap() error { return io.ErrClosedPipe }
 
 func (s *Sender) finish() error {
 	if s.closed {

@@ -2,6 +2,7 @@ package offer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -107,7 +108,7 @@ func inTime(f func() error) error {
 }
 
 // errSilent is a file that does not answer.
-var errSilent = fmt.Errorf("it does not answer within %s: is the server gone that it is on?", lookLimit)
+var errSilent = errors.New("it does not answer within " + lookLimit.String() + ": is the server gone that it is on?")
 
 // diskPath is where a disk's target is: a name alone is that of a device.
 func diskPath(d *config.Disk) string {
