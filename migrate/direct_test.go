@@ -180,7 +180,7 @@ func TestDirectLost(t *testing.T) {
 			p := &pair{src: newWorld(t), dst: newWorld(t)}
 			p.id = p.src.boot(config.TypePVH, bootOptions{})
 			way := p.directly(t, 2)
-			p.send.Direct.Patience, p.receive.Direct.Patience = 300*time.Millisecond, 300*time.Millisecond
+			p.send.Direct.Patience, p.receive.Direct.Patience = 2*time.Second, 2*time.Second
 			p.send.Live = new(Live)
 			if tt.at == "" {
 				p.send.Progress = func(Progress) { way.unplug() }
@@ -244,7 +244,7 @@ func TestDirectMessages(t *testing.T) {
 				p := &pair{src: newWorld(t), dst: newWorld(t)}
 				p.id = p.src.boot(config.TypePV, bootOptions{})
 				p.directly(t, 2)
-				p.send.Direct.Patience, p.receive.Direct.Patience = 300*time.Millisecond, 300*time.Millisecond
+				p.send.Direct.Patience, p.receive.Direct.Patience = 2*time.Second, 2*time.Second
 				m := migration{how: h, sent: msg.message}
 				if msg.got {
 					m.sent, m.got = message{}, msg.message

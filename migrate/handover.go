@@ -101,7 +101,8 @@ func (s *outgoing) invite(ctx context.Context, o *direct.Options) (way io.Writer
 	if to == nil || err != nil {
 		return s.c, func() {}, err
 	}
-	return to, to.Abandon, nil
+	s.c = to.Channel
+	return to.Sender, to.Abandon, nil
 }
 
 // outgoing is a guest that is suspended, with its memory on the other side.
@@ -233,7 +234,7 @@ func Receive(ctx context.Context, m *domains.Manager, c Channel, o ReceiveOption
 	if in.Spec == nil {
 		return 0, errors.New("the sender gave no configuration of the guest")
 	}
-	r := &arriving{m: m, c: c, say: say, name: in.Spec.CInfo.Name.Value()}
+	r := &arriving{m: m, c: way.Channel, say: say, name: in.Spec.CInfo.Name.Value()}
 	in.Spec.CInfo.Name = config.Some(r.name + incomingSuffix)
 	create := o.Create
 	create.Paused = true

@@ -63,7 +63,7 @@ func TestLabDirect(t *testing.T) {
 		{name: "closed, and two rounds", kind: "pvh", options: "--streams=2 --max-rounds=2", receiver: "--listen=127.0.0.1:7771", dirty: "8000",
 			says: `(?s)The direct way is closed, so the guest goes over the channel: .*7771.*round 2: `, saysNot: `round 3: |directly, over`},
 		{name: "a long downtime", kind: "pvh", options: "--streams=1 --max-downtime=600000", dirty: "8000", says: `(?s)round 1: .*directly, over 1`, saysNot: `round 2: `, onlyIn: true},
-		{name: "slowed down", kind: "pvh", options: "--streams=2 --auto-converge --max-rounds=6", dirty: "8000",
+		{name: "slowed down", kind: "pvh", options: "--streams=2 --auto-converge --max-rounds=4", dirty: "8000",
 			says: `(?s)it keeps 70 % of its processor time.*slowed down to \d+ %.*directly, over 2`},
 	} {
 		if tt.onlyIn && !full() {
@@ -106,6 +106,9 @@ func (s side) cap(t *testing.T, name string) string {
 // TestLabKilledSender kills the sender while it has a guest slowed down. The next command
 // gives the guest its processor time back.
 func TestLabKilledSender(t *testing.T) {
+	if !full() {
+		t.Skip("of the whole matrix only: it takes a minute")
+	}
 	here, there := hosts(t)
 	const name = "slow"
 	t.Cleanup(func() { clear(t, name, here, there) })

@@ -21,6 +21,10 @@ import (
 // when the sender has everything that it wants to know.
 type Receiver struct {
 	io.Reader
+	// Channel is what Accept was given. It has to be used instead of that from here on:
+	// while the guest is under way, its end ends the stream.
+	Channel io.ReadWriter
+
 	lanes  *lanes.Receiver // nil: it comes over the channel
 	listen net.Listener
 	tasks  sync.WaitGroup
@@ -39,7 +43,7 @@ func Accept(ctx context.Context, channel io.ReadWriter, o Options) (*Receiver, e
 	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, err
 	case string(first[:n]) != Name:
-		return &Receiver{Reader: io.MultiReader(bytes.NewReader(first[:n]), channel)}, nil
+		return &Receiver{Reader: io.MultiReader(bytes.NewReader(first[:n]), channel), Channel: channel}, nil
 	}
 	var in invitation
 	if err := readMessage(channel, len(Name), &in); err != nil {
@@ -72,13 +76,13 @@ func (o *Options) accept(ctx context.Context, channel io.ReadWriter, in *invitat
 		return nil, fmt.Errorf("the sender's choice of a way: %w", err)
 	}
 	if !c.Direct {
-		return &Receiver{Reader: channel}, r.Close()
+		return &Receiver{Reader: channel, Channel: channel}, r.Close()
 	}
 	if r.lanes == nil {
 		return nil, fmt.Errorf("%w: the direct way was refused, and is gone", ErrMessage)
 	}
 	context.AfterFunc(ctx, func() { r.lanes.Close() })
-	r.Reader = r.lanes
+	r.Reader, r.Channel = r.lanes, watch(channel, r.lanes.Fail)
 	return r, nil
 }
 

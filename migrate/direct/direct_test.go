@@ -24,7 +24,7 @@ import (
 )
 
 // agree has both sides agree over a channel in memory.
-func agree(t *testing.T, so, ro Options) (s *lanes.Sender, r *Receiver, sent, received error) {
+func agree(t *testing.T, so, ro Options) (s *Sender, r *Receiver, sent, received error) {
 	a, b := net.Pipe()
 	t.Cleanup(func() { a.Close(); b.Close() })
 	done := make(chan struct{})
@@ -44,7 +44,7 @@ func agree(t *testing.T, so, ro Options) (s *lanes.Sender, r *Receiver, sent, re
 }
 
 // carry takes something across.
-func carry(t *testing.T, s *lanes.Sender, r *Receiver) {
+func carry(t *testing.T, s *Sender, r *Receiver) {
 	t.Helper()
 	want := bytes.Repeat([]byte("a guest "), 1<<18)
 	done := make(chan error)
@@ -295,4 +295,48 @@ func FuzzReadMessage(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A side that hangs up ends the other's stream at once; what it says before that is not
+// lost.
+func TestHangUp(t *testing.T) {
+	for _, sender := range []bool{true, false} {
+		a, b := net.Pipe()
+		done := make(chan *Receiver)
+		go func() {
+			r, _ := Accept(t.Context(), b, local())
+			done <- r
+		}()
+		s, err := Invite(t.Context(), a, local())
+		r := <-done
+		if err != nil || r == nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		if sender {
+			a.Close()
+			s.Abandon()
+			_, err = io.ReadAll(r)
+		} else {
+			b.Close()
+			r.Close()
+			err = s.Close()
+		}
+		if took := time.Since(begin); err == nil || !strings.Contains(err.Error(), "hung up") || took > 20*time.Second {
+			t.Errorf("the sender hangs up %t: %v after %s", sender, err, took)
+		}
+		r.Close()
+		s.Abandon()
+		a.Close()
+		b.Close()
+	}
+	s, r, _, _ := agree(t, local(), local())
+	go func() {
+		io.WriteString(s.Channel, "after")
+	}()
+	carry(t, s, r)
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(r.Channel, got); err != nil || string(got) != "after" {
+		t.Errorf("%q, %v", got, err)
+	}
 }

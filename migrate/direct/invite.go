@@ -46,12 +46,20 @@ func (o *Options) say(format string, args ...any) {
 	}
 }
 
+// Sender is the direct way.
+type Sender struct {
+	*lanes.Sender
+	// Channel is what Invite was given. It has to be used instead of that from here on:
+	// while the guest is under way, its end ends the stream.
+	Channel io.ReadWriter
+}
+
 // Invite agrees with the receiver behind channel on the direct way and returns it. When
 // the receiver cannot be reached the result is nil without an error, Say was told why,
 // and the guest has to go over the channel. It is an error when the channel is lost, when
 // somebody is reached who is not the receiver, and when Identity is of an authority: then
 // the channel is not to be trusted with the guest.
-func Invite(ctx context.Context, channel io.ReadWriter, o Options) (*lanes.Sender, error) {
+func Invite(ctx context.Context, channel io.ReadWriter, o Options) (*Sender, error) {
 	cert, err := o.Identity.certificate()
 	if err != nil {
 		return nil, err
@@ -82,7 +90,8 @@ func Invite(ctx context.Context, channel io.ReadWriter, o Options) (*lanes.Sende
 	o.say("The guest goes directly to %s, over %d connections.", d.at, len(conns))
 	lo := lanes.Options{Patience: o.Patience}
 	copy(lo.Token[:], a.Token)
-	return lanes.NewSender(ctx, lo, d.dial, conns), nil
+	s := lanes.NewSender(ctx, lo, d.dial, conns)
+	return &Sender{s, watch(channel, s.Fail)}, nil
 }
 
 // dialer connects to the receiver.

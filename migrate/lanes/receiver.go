@@ -162,6 +162,10 @@ func (r *Receiver) stop(err error) {
 	r.change.Broadcast()
 }
 
+// Fail ends the stream for a reason of the caller's, unless it is complete. It may be
+// called at any time.
+func (r *Receiver) Fail(err error) { r.fail(err) }
+
 func (r *Receiver) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

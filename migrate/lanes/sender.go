@@ -194,6 +194,9 @@ func (s *Sender) Reconnects() (n int) {
 	return n
 }
 
+// Fail ends the stream for a reason of the caller's. It may be called at any time.
+func (s *Sender) Fail(err error) { s.fail(err) }
+
 func (s *Sender) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
