@@ -82,11 +82,9 @@ func (c *creation) addOptions() device.AddOptions {
 func (c *creation) addDisks(ctx context.Context) error {
 	c.undoing("add devices", c.removeDevices)
 	for _, d := range c.disks {
-		dev, err := c.m.devices.AddDisk(ctx, c.id, d, c.addOptions())
-		if err != nil {
-			return c.deviceError(err)
+		if err := c.has(c.m.devices.AddDisk(ctx, c.id, d, c.addOptions())); err != nil {
+			return err
 		}
-		c.added = append(c.added, dev)
 	}
 	return c.grantIO()
 }
@@ -128,61 +126,65 @@ func (c *creation) addConsoles(ctx context.Context) error {
 	m, set := c.m, c.m.devices
 	for i := range c.spec.Channels {
 		ch, err := m.deviceChannel(ctx, &c.spec.Channels[i], i+1)
-		if err == nil {
-			_, err = set.AddChannel(ctx, c.id, ch)
-		}
 		if err != nil {
 			return c.deviceError(err)
+		}
+		if err := c.has(set.AddChannel(ctx, c.id, ch)); err != nil {
+			return err
 		}
 		c.channels = append(c.channels, *ch)
 	}
 	for i := range c.spec.P9s {
 		p, err := m.deviceP9(ctx, &c.spec.P9s[i], i)
-		if err == nil {
-			_, err = set.AddP9(ctx, c.id, p)
-		}
 		if err != nil {
 			return c.deviceError(err)
+		}
+		if err := c.has(set.AddP9(ctx, c.id, p)); err != nil {
+			return err
 		}
 		c.p9s = append(c.p9s, *p)
 	}
 	for i := range c.spec.VFBs {
 		v, err := m.deviceVFB(ctx, &c.spec.VFBs[i], i)
-		if err == nil {
-			_, err = set.AddVFB(ctx, c.id, v)
-		}
 		if err != nil {
 			return c.deviceError(err)
+		}
+		if err := c.has(set.AddVFB(ctx, c.id, v)); err != nil {
+			return err
 		}
 		c.vfbs = append(c.vfbs, *v)
 	}
 	for i := range c.spec.VKBs {
 		v, err := m.deviceVKB(ctx, &c.spec.VKBs[i], i)
-		if err == nil {
-			_, err = set.AddVKB(ctx, c.id, v)
-		}
 		if err != nil {
 			return c.deviceError(err)
+		}
+		if err := c.has(set.AddVKB(ctx, c.id, v)); err != nil {
+			return err
 		}
 	}
 	back, err := c.daemonDomain(ctx, "xenconsoled")
 	if err != nil {
 		return err
 	}
-	if _, err := set.AddConsole(ctx, c.id, &device.Console{BackendDom: back, Server: device.XenConsoled, Output: "pty",
-		Port: c.built.Console.Port, RingRef: uint64(c.built.Console.Frame), TTY: c.files.consoleTTY}); err != nil {
+	return c.has(set.AddConsole(ctx, c.id, &device.Console{BackendDom: back, Server: device.XenConsoled, Output: "pty",
+		Port: c.built.Console.Port, RingRef: uint64(c.built.Console.Frame), TTY: c.files.consoleTTY}))
+}
+
+// has takes note of a device that was added, for removeDevices, if there is no error.
+func (c *creation) has(dev device.Device, err error) error {
+	if err != nil {
 		return c.deviceError(err)
 	}
+	c.added = append(c.added, dev)
 	return nil
 }
 
 func (c *creation) addNICs(ctx context.Context) error {
 	for _, n := range c.nics {
-		dev, err := c.m.devices.AddNIC(ctx, c.id, n, c.addOptions())
-		if err != nil {
-			return c.deviceError(err)
+		if err := c.has(c.m.devices.AddNIC(ctx, c.id, n, c.addOptions())); err != nil {
+			return err
 		}
-		c.added = append(c.added, dev)
 	}
 	return nil
 }

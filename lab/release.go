@@ -40,10 +40,14 @@ func (r Release) packages() []string {
 	if r == Xen414 {
 		emulator = "qemu-system-x86" // not yet a package of its own
 	}
-	return []string{
+	list := []string{
 		"xen-utils-" + r.Xen, "xen-utils-common", "xenstore-utils", "xen-hypervisor-" + r.Xen + "-amd64",
 		emulator, "linux-image-amd64", "openssh-server", "busybox-static",
 		"iproute2", "bridge-utils", "iputils-ping", "socat", "strace", "kmod",
 		"procps", "psmisc", "python3", "ethtool", "e2fsprogs", "fdisk", "qemu-utils", "tcpdump",
 	}
+	if r == Xen417 { // one release shows that libvirt and ours bear with each other
+		list = append(list, "libvirt-daemon", "libvirt-daemon-driver-xen")
+	}
+	return list
 }

@@ -171,13 +171,33 @@ func (s *Set) failed(ctx context.Context, dev Device, err error) error {
 	if errors.Is(err, ErrInUse) {
 		status = "busy"
 	}
-	var b xenstore.Batch
-	b.Write(dev.BackendPath()+"/hotplug-error", err.Error())
-	b.Write(dev.BackendPath()+"/hotplug-status", status)
-	if werr := s.Store.Send(context.WithoutCancel(ctx), &b); werr != nil {
+	ctx = context.WithoutCancel(ctx)
+	werr := s.Store.Update(ctx, func(tx *xenstore.Tx) error {
+		if err := stillWanted(ctx, tx, dev); err != nil {
+			return err
+		}
+		var b xenstore.Batch
+		b.Write(dev.BackendPath()+"/hotplug-error", err.Error())
+		b.Write(dev.BackendPath()+"/hotplug-status", status)
+		return tx.Send(ctx, &b)
+	})
+	if werr != nil {
 		s.logFor(dev).Debug("hotplug-error not written", logs.Error(werr))
 	}
 	return err
+}
+
+// stillWanted fails when the backend is gone, or told to go: then nothing may be
+// written below it, since that would make its directory anew, for nobody to remove.
+func stillWanted(ctx context.Context, tx *xenstore.Tx, dev Device) error {
+	text, err := tx.Read(ctx, dev.BackendPath()+"/state")
+	if err != nil && !errors.Is(err, xenstore.ErrNotFound) {
+		return err
+	}
+	if state := parseState(text); err != nil || state == Closing || state == Closed {
+		return fmt.Errorf("%s was closed or removed while it was attached (state %q)", dev, text)
+	}
+	return nil
 }
 
 // hasStubDomain reports whether the guest's device model runs in a domain of its

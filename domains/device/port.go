@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"goxl/xenstore"
 )
 
 // port does the work of Xen's hotplug script "vif-bridge" for one interface, as
@@ -43,12 +45,26 @@ func (p *port) online(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.tellMTU && mtu > 0 {
-		if err := p.set.Store.Write(ctx, p.dev.FrontendPath()+"/mtu", strconv.Itoa(mtu)); err != nil {
-			return fmt.Errorf("tell the guest the MTU: %w", err)
-		}
+	if !p.tellMTU {
+		mtu = 0
 	}
-	return p.set.Store.Write(ctx, p.dev.BackendPath()+"/hotplug-status", "connected")
+	return p.publish(ctx, mtu)
+}
+
+// publish tells the backend that its interface is where it belongs, and the guest the
+// MTU unless that is 0. A device that was taken away meanwhile stays away.
+func (p *port) publish(ctx context.Context, mtu int) error {
+	return p.set.Store.Update(ctx, func(tx *xenstore.Tx) error {
+		if err := stillWanted(ctx, tx, p.dev); err != nil {
+			return err
+		}
+		var w xenstore.Batch
+		if mtu > 0 {
+			w.Write(p.dev.FrontendPath()+"/mtu", strconv.Itoa(mtu))
+		}
+		w.Write(p.dev.BackendPath()+"/hotplug-status", "connected")
+		return tx.Send(ctx, &w)
+	})
 }
 
 // offline needs no bridge name: the interface knows what it is a port of.

@@ -28,6 +28,9 @@ const (
 // take the host's side down: the guest has no use of it any more. It is logged.
 // After any other error the same again finishes the job: the nodes go last.
 func (s *Set) Remove(ctx context.Context, dev Device, force Force) error {
+	if dev.silent() {
+		return s.erase(ctx, dev)
+	}
 	return s.remove(ctx, dev, force, s.ask(ctx, dev, force == Forced))
 }
 
@@ -58,6 +61,9 @@ func (s *Set) remove(ctx context.Context, dev Device, force Force, a asked) erro
 	return nil
 }
 
+// silent reports whether the device's server needs no farewell.
+func (d Device) silent() bool { return d.BackendKind == ConsoleDev || d.BackendKind == VUART }
+
 // RemoveAll takes away all devices of guest dom and returns what went wrong with any
 // of them. As with libxl, all backends are asked to close, one after the other, and
 // awaited at the same time.
@@ -69,8 +75,8 @@ func (s *Set) RemoveAll(ctx context.Context, dom DomID) error {
 	errs := make([]error, len(devs))
 	var wg sync.WaitGroup
 	for i, d := range devs {
-		if d.BackendKind == ConsoleDev || d.BackendKind == VUART {
-			errs[i] = s.erase(ctx, d) // their servers need no farewell
+		if d.silent() {
+			errs[i] = s.erase(ctx, d)
 			continue
 		}
 		a := s.ask(ctx, d, true)

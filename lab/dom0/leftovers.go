@@ -37,7 +37,8 @@ func Leftovers(t *testing.T) func() {
 				return
 			}
 		}
-		t.Errorf("left behind (-before +after):\n%s", cmp.Diff(before, after))
+		backends, _ := exec.Command("xenstore-ls", "-f", "/local/domain/0/backend").Output()
+		t.Errorf("left behind (-before +after):\n%s\nbackends there are:\n%s", cmp.Diff(before, after), backends)
 	}
 }
 

@@ -32,7 +32,7 @@ var reasons = []reason{
 		beside: []string{"rename"}, ever: true},
 
 	// The guest went away, or was not complete yet.
-	{says: regexp.MustCompile(`went away|is gone|no such domain|Non-existant domain|find domain info|removed meanwhile|\(rc=-15\)|disappeared|was closed or removed`),
+	{says: regexp.MustCompile(`went away|is gone|no such domain|no such guest|Non-existant domain|find domain info|removed meanwhile|\(rc=-15\)|disappeared|was closed or removed`),
 		beside: []string{"destroy"}},
 	{verbs: []string{"mem-set", "block-attach", "network-attach"},
 		says: regexp.MustCompile(`retrieve domain configuration|there is no file|unable to add device`), beside: []string{"create", "destroy"}},
