@@ -96,10 +96,10 @@ func (x Tool) Must(t *testing.T, args ...string) string {
 	return r.Stdout
 }
 
-// Sh runs a shell command on the host and returns its output.
+// Sh runs a shell command on the host and returns its output. Cleanups may call it.
 func Sh(t *testing.T, script string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput()
+	out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "sh", "-c", script).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", script, err, out)
 	}
