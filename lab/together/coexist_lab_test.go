@@ -23,6 +23,7 @@ func TestLabCoexist(t *testing.T) {
 	dom0.InCoverOn(t, "4.17")
 	xentest.NeedXen(t)
 	s := newStorm(t, 5)
+	t.Cleanup(func() { s.story(t) })
 	t.Cleanup(dom0.Leftovers(t))
 	t.Cleanup(func() { s.clear(t) })
 	dom0.Drivers(t)

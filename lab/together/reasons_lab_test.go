@@ -82,6 +82,23 @@ func (s *storm) beside(d *deed) string {
 	return b.String()
 }
 
+// story logs all that was done, in its order, for whoever looks into a failure.
+func (s *storm) story(t *testing.T) {
+	if !t.Failed() || len(s.done) == 0 {
+		return
+	}
+	all := slices.SortedFunc(slices.Values(s.done), func(a, b *deed) int { return a.begin.Compare(b.begin) })
+	var b strings.Builder
+	for _, d := range all {
+		fmt.Fprintf(&b, "%6.2f to %6.2f s  %s: exit %d", d.begin.Sub(all[0].begin).Seconds(), d.end.Sub(all[0].begin).Seconds(), d.line, d.result.Code)
+		if said := strings.TrimSpace(d.result.Stderr); said != "" {
+			fmt.Fprintf(&b, ", %.300q", said)
+		}
+		b.WriteByte('\n')
+	}
+	t.Logf("what was done:\n%s", &b)
+}
+
 // report logs how many commands there were of each kind, and how many were refused.
 func (s *storm) report(t *testing.T) {
 	t.Helper()
