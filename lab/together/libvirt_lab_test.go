@@ -69,9 +69,9 @@ func TestLabLibvirt(t *testing.T) {
 		ours.Must(t, "reboot", "mine")
 		until(t, "ours to build its guest anew", func() bool { id := idOf(t, genuine, "mine"); return id != "" && id != was })
 	})
-	t.Run("libvirt is killed and starts anew", func(t *testing.T) {
-		v.stop(t)
-		v = startLibvirt(t)
+	v.stop(t)
+	v = startLibvirt(t)
+	t.Run("libvirt was killed and started anew", func(t *testing.T) {
 		if _, err := v.DomainLookupByName("lv"); err != nil {
 			t.Errorf("libvirt forgot its guest: %v", err)
 		}
