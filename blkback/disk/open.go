@@ -20,6 +20,8 @@ func Open(ctx context.Context, path string, o Options) (Disk, Info, error) {
 		return openVHD(path, o)
 	case VHDX:
 		return openVHDX(path, o)
+	case NBD:
+		return openNBD(ctx, path, o)
 	case "":
 		return nil, Info{}, fmt.Errorf("open disk %s: no format given: say which of %v it is", path, formats)
 	}

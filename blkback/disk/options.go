@@ -15,10 +15,11 @@ const (
 	QCOW2 Format = "qcow2" // QEMU's copy on write format
 	VHD   Format = "vhd"   // Microsoft's; only fixed images can be written to
 	VHDX  Format = "vhdx"  // its successor, read only
+	NBD   Format = "nbd"   // a network block device; the path is a URI
 )
 
 // formats are all of them, for messages.
-var formats = []Format{Raw, QCOW2, VHD, VHDX}
+var formats = []Format{Raw, QCOW2, VHD, VHDX, NBD}
 
 // Formats are all formats that Open knows.
 func Formats() []Format { return slices.Clone(formats) }
