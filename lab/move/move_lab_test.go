@@ -107,9 +107,14 @@ func TestLabCheck(t *testing.T) {
 	if out, err := here.try(t, here.migrate(false, "", name, there, false)+" 2>&1"); err == nil || !regexp.MustCompile("Migration not begun").MatchString(err.Error()) {
 		t.Errorf("it was moved all the same: %v\n%s", err, out)
 	}
-	there.must(t, "truncate -s 1M /root/checked.img")
-	if out := here.must(t, here.migrate(false, "--check ", name, there, false)+" 2>&1 || true"); !regexp.MustCompile(`xvda \(/root/checked.img\): not shared`).MatchString(out) {
+	there.must(t, "truncate -s 1M /root/checked.img; losetup -f /root/checked.img")
+	t.Cleanup(func() { there.try(t, "losetup -D; rm -f /root/checked.img") })
+	out := here.must(t, here.migrate(false, "--check ", name, there, false)+" 2>&1 || true")
+	if !regexp.MustCompile(`xvda \(/root/checked.img\): not shared`).MatchString(out) {
 		t.Errorf("a copy counts as the disk:\n%s", out)
+	}
+	if !regexp.MustCompile(`xvda \(/root/checked.img\): in use there by loop device /dev/loop\d`).MatchString(out) {
+		t.Errorf("the loop device there is not found:\n%s", out)
 	}
 	if n := running(here.domains(t, name), there.domains(t, name)); n != 1 {
 		t.Errorf("%d run", n)

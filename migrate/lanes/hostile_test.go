@@ -2,10 +2,13 @@ package lanes
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -89,4 +92,43 @@ func FuzzAttach(f *testing.F) {
 		io.Copy(io.Discard, r)
 		r.Close()
 	})
+}
+
+// A receiver that has what was never sent, or is none, ends the stream.
+func TestHostileReceiver(t *testing.T) {
+	for name, says := range map[string][]byte{
+		"no welcome":                    []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
+		"it has frames from the start":  appendWelcome(nil, 1),
+		"it has more than can be":       appendWelcome(nil, 1<<63),
+		"it has what was not sent yet":  append(appendWelcome(nil, 0), 7, 0, 0, 0, 0, 0, 0, 0),
+		"it has less than it had":       append(appendWelcome(nil, 0), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
+		"it has one, and then none":     append(appendWelcome(nil, 0), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+		"it has one, and then very few": append(appendWelcome(nil, 0), 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				here, there := net.Pipe()
+				go io.Copy(io.Discard, there)
+				var tasks sync.WaitGroup
+				tasks.Go(func() { // with time for a frame to go in between
+					n := min(len(says), welcomeSize)
+					there.Write(says[:n])
+					for rest := says[n:]; len(rest) > 0; {
+						time.Sleep(time.Second)
+						k, _ := there.Write(rest[:min(8, len(rest))])
+						if rest = rest[k:]; k == 0 {
+							return
+						}
+					}
+				})
+				s := NewSender(t.Context(), Options{}, func(context.Context) (net.Conn, error) { return nil, errDown }, []net.Conn{here})
+				s.Write(memory(3, 1))
+				if err := s.Close(); !errors.Is(err, ErrPeer) {
+					t.Errorf("error %v", err)
+				}
+				there.Close()
+				tasks.Wait()
+			})
+		})
+	}
 }
