@@ -4,7 +4,7 @@ PREFIX  ?= /usr/local
 
 export CGO_ENABLED = 0
 
-programs := $(filter-out xenlab,$(notdir $(wildcard cmd/*)))
+programs := $(filter-out internal xenlab,$(notdir $(wildcard cmd/*)))
 units    := $(wildcard cmd/*/*.service)
 stores   := chmod control exists list ls read rm watch write
 

@@ -22,8 +22,8 @@ import (
 	"goxl/backends"
 	"goxl/blkback"
 	"goxl/blkback/disk"
+	"goxl/cmd/internal/sdnotify"
 	"goxl/domains/logs"
-	"goxl/internal/sdnotify"
 	"goxl/xenstore"
 )
 

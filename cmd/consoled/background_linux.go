@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"goxl/cmd/internal/sdnotify"
 	"goxl/domains/logs"
-	"goxl/internal/sdnotify"
 )
 
 // backgroundEnv marks the process that works on in the background. Its descriptor 3

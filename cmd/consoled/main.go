@@ -16,8 +16,8 @@ import (
 	"syscall"
 
 	"goxl/backends/console"
+	"goxl/cmd/internal/sdnotify"
 	"goxl/domains/logs"
-	"goxl/internal/sdnotify"
 	"goxl/xenstore"
 )
 

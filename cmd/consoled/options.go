@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"goxl/backends/console"
-	"goxl/internal/getopt"
+	"goxl/cmd/internal/getopt"
 )
 
 // Where the genuine daemon has its files.

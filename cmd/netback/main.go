@@ -20,8 +20,8 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"goxl/backends"
+	"goxl/cmd/internal/sdnotify"
 	"goxl/domains/logs"
-	"goxl/internal/sdnotify"
 	"goxl/netback"
 	"goxl/xenstore"
 )

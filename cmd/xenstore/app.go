@@ -8,7 +8,7 @@ import (
 	"strings"
 	"syscall"
 
-	"goxl/internal/getopt"
+	"goxl/cmd/internal/getopt"
 	"goxl/xenstore"
 )
 
