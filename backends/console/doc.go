@@ -2,13 +2,13 @@
 // the ring that it shares with us to a pseudo terminal, a log file and a record of
 // its last words, and what is typed on the terminal to the guest.
 //
-//	h, err := console.OpenHost()
+//	h, err := console.OpenHost(log)
 //	if err != nil {
 //		return err
 //	}
 //	defer h.Close()
-//	d := console.New(store, h, console.Options{LogDir: "/var/log/xen/console", Logs: true})
-//	return d.Run(ctx) // until ctx ends
+//	d := console.New(store, h, console.Options{LogDir: "/var/log/xen/console", GuestLogs: true})
+//	return d.Run(ctx, nil) // until ctx ends
 //
 // It takes the place of Xen's xenconsoled and keeps its conventions: the nodes below
 // /local/domain/D/console, log files called guest-NAME.log and hypervisor.log, 30

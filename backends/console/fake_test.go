@@ -151,10 +151,6 @@ func (h *fakeHost) MapPrimary(dom abi.DomID, frame abi.GFN) (Page, error) {
 	return &fakePage{g: g, b: b}, nil
 }
 
-func (h *fakeHost) MapGrant(dom abi.DomID, ref abi.GrantRef) (Page, error) {
-	return h.MapPrimary(dom, abi.GFN(ref))
-}
-
 func (h *fakeHost) Bind(dom abi.DomID, remote abi.Port) (Port, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

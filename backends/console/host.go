@@ -40,10 +40,9 @@ type Host interface {
 	// MapPrimary maps the page of the primary console: by its reserved grant, or
 	// where there is none by its frame.
 	MapPrimary(dom abi.DomID, frame abi.GFN) (Page, error)
-	// MapGrant maps a page that the guest granted.
-	MapGrant(dom abi.DomID, ref abi.GrantRef) (Page, error)
 	Bind(dom abi.DomID, remote abi.Port) (Port, error)
-	// HypervisorLog has Xen's own log, see hypervisorLog.
+	// HypervisorLog returns what Xen has logged since index, 0 for all that it still
+	// has, and the next index.
 	HypervisorLog(index uint32) ([]byte, uint32, error)
 	BindHypervisorLog() (Port, error)
 }
@@ -81,23 +80,18 @@ func (h *XenHost) Domains() ([]xenctrl.DomainInfo, error) { return h.xen.Domains
 
 // MapPrimary maps the page of a primary console.
 func (h *XenHost) MapPrimary(dom abi.DomID, frame abi.GFN) (Page, error) {
-	p, err := h.MapGrant(dom, reservedGrant)
-	if err == nil {
-		return p, nil
+	err := fmt.Errorf("no grant device: %w", errors.ErrUnsupported)
+	if h.grants != nil {
+		var p Page
+		if p, err = h.grants.Map(dom, []abi.GrantRef{reservedGrant}, gnttab.ReadWrite); err == nil {
+			return p, nil
+		}
 	}
 	m, ferr := h.xen.MapForeign(dom, []abi.GFN{frame}, xenctrl.ProtReadWrite)
 	if ferr != nil {
 		return nil, fmt.Errorf("map console of domain %d: %w", dom, errors.Join(err, ferr))
 	}
 	return m, nil
-}
-
-// MapGrant maps a page that the guest granted.
-func (h *XenHost) MapGrant(dom abi.DomID, ref abi.GrantRef) (Page, error) {
-	if h.grants == nil {
-		return nil, fmt.Errorf("map reference %d of domain %d: no grant device: %w", ref, dom, errors.ErrUnsupported)
-	}
-	return h.grants.Map(dom, []abi.GrantRef{ref}, gnttab.ReadWrite)
 }
 
 // HypervisorLog returns what Xen has logged since index, and the next index.
