@@ -56,15 +56,16 @@ func (p *proxy) serve() {
 			c.Close()
 			continue
 		}
-		go func() { io.Copy(c, d); c.Close(); d.Close() }()
+		from, to := struct{ io.Reader }{c}, struct{ io.Writer }{d} // else splice keeps pipes for later
+		go func() { io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{d}); c.Close(); d.Close() }()
 		go func() {
 			if after > 0 {
-				io.CopyN(d, c, int64(after))
+				io.CopyN(to, from, int64(after))
 				p.mu.Lock()
 				p.cuts++
 				p.mu.Unlock()
 			} else {
-				io.Copy(d, c)
+				io.Copy(to, from)
 			}
 			c.Close()
 			d.Close()
