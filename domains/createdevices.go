@@ -24,6 +24,9 @@ func (c *creation) chooseBackends(ctx context.Context) error {
 		}
 		c.disks = append(c.disks, d)
 	}
+	if len(c.spec.VFBs)+len(c.spec.Channels)+len(c.spec.P9s) == 0 { // else there may be a QEMU, which takes all it finds
+		c.m.devices.LeaveToDaemon(c.disks...)
+	}
 	last := -1
 	for i := range c.spec.NICs {
 		n, err := c.m.deviceNIC(ctx, &c.spec.NICs[i])

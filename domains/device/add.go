@@ -76,7 +76,7 @@ func (s *Set) add(ctx context.Context, dev Device, n nodes, o AddOptions) (err e
 		o.Written()
 	}
 	u.Push("add "+dev.String(), func(ctx context.Context) error { return s.Remove(ctx, dev, Forced) })
-	err = s.connect(ctx, dev)
+	err = s.connect(ctx, dev, n.awaited)
 	if err == nil && o.Running {
 		err = s.stillThere(ctx, dev)
 	}
@@ -201,8 +201,8 @@ func (n nodes) backend(b *xenstore.Batch, dev Device) {
 }
 
 // connect waits for the backend to take note of dev, then makes the host's side.
-func (s *Set) connect(ctx context.Context, dev Device) error {
-	if !dev.inQEMU() {
+func (s *Set) connect(ctx context.Context, dev Device, awaited bool) error {
+	if awaited || !dev.inQEMU() {
 		if err := s.awaitReady(ctx, dev); err != nil {
 			return err
 		}
@@ -237,15 +237,17 @@ func (s *Set) awaitReady(ctx context.Context, dev Device) error {
 	return nil
 }
 
-// backendError returns what a kernel backend wrote about its failure, for the
-// end of a message.
+// backendError returns what a kernel's or our own backend wrote about its failure,
+// for the end of a message.
 func (s *Set) backendError(dev Device) string {
 	ctx, cancel := context.WithTimeout(context.Background(), s.Timeouts.QEMU)
 	defer cancel()
 	text, err := s.Store.Read(ctx, fmt.Sprintf("/local/domain/%d/error/backend/%s/%d/%d/error",
 		dev.Backend, dev.BackendKind, dev.Dom, dev.ID))
 	if err != nil || text == "" {
-		return ""
+		if text, err = s.Store.Read(ctx, dev.BackendPath()+"/hotplug-error"); err != nil || text == "" {
+			return ""
+		}
 	}
 	return fmt.Sprintf(": %.200q", text)
 }

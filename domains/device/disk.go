@@ -56,6 +56,7 @@ type Disk struct {
 	DirectIO   bool  // direct-io-safe
 	Discard    *bool // nil: as Writable
 	Untrusted  bool
+	Daemon     bool // a qdisk that goxl's own daemon serves, not QEMU; see LeaveToDaemon
 	Virtio     VirtioDiskConfig
 	COLO       *COLODisk
 	GrantUsage *bool // virtio only, since 4.19; nil: when the backend is not dom0
@@ -256,6 +257,10 @@ func (d *Disk) nodes(dev Device, env nodeEnv) nodes {
 		if env.layout.GrantUsage {
 			n.back.add("grant_usage", bit(d.GrantUsage == nil && d.BackendDom != 0 || d.GrantUsage != nil && *d.GrantUsage))
 		}
+	}
+	if d.Daemon {
+		n.back.add(serverKey, serverBlkback)
+		n.awaited = true
 	}
 	n.front.add("backend-id", strconv.Itoa(int(dev.Backend)))
 	n.front.add("state", "1")

@@ -33,6 +33,7 @@ type nodes struct {
 	back    pairs // below the backend directory, and again below the libxl path
 	front   pairs // below the frontend directory, the guest's to change
 	roFront pairs // below the frontend directory, not the guest's to change
+	awaited bool  // its backend gets ready though it is of a kind that QEMU serves
 }
 
 type pairs []pair

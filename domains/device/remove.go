@@ -95,7 +95,11 @@ type asked struct {
 
 // ask tells the backend to close. With force the guest's half goes away first.
 func (s *Set) ask(ctx context.Context, dev Device, force bool) (a asked) {
-	if dev.inQEMU() && s.Self == 0 && s.State != nil {
+	ours, err := s.byDaemon(ctx, dev)
+	if err != nil {
+		return asked{err: err}
+	}
+	if dev.inQEMU() && !ours && s.Self == 0 && s.State != nil {
 		st, err := s.State(ctx, dev.Dom)
 		if err != nil || st.Paused || st.Dying || st.Shutdown {
 			return asked{qemu: true, err: err}

@@ -115,27 +115,16 @@ func (s *Set) AddDisk(ctx context.Context, dom DomID, d *Disk, o AddOptions) (De
 	if err != nil {
 		return Device{}, err
 	}
-	if err := s.checkModel(ctx, dev, o); err != nil {
-		return Device{}, err
+	if o.Running && d.forQEMU(s.Self) {
+		if err := s.findServer(ctx, dev, d); err != nil {
+			return Device{}, err
+		}
 	}
 	env := s.env()
 	if o.Type == PV {
 		env.protocol = o.Protocol
 	}
 	return dev, s.add(ctx, dev, d.nodes(dev, env), o)
-}
-
-// checkModel refuses a device that only the guest's QEMU could serve when the
-// guest has been started without one.
-func (s *Set) checkModel(ctx context.Context, dev Device, o AddOptions) error {
-	if !o.Running || !dev.inQEMU() || dev.Backend != s.Self {
-		return nil
-	}
-	v, err := s.read(ctx, fmt.Sprintf("/local/domain/%d/image", dev.Dom), "device-model-pid", "device-model-domid")
-	if err == nil && len(v) == 0 {
-		return fmt.Errorf("add %s: %w; have such a device when the guest is created, or use a raw image", dev, ErrNoModel)
-	}
-	return err
 }
 
 // AddNIC gives guest dom a network interface, as AddDisk does for disks.

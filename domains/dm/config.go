@@ -27,7 +27,7 @@ type Devices struct {
 // there is nobody to type.
 func (d Devices) NeedQEMU(self DomID) bool {
 	for _, k := range d.Disks {
-		if k.Backend == device.BackendQDisk && k.BackendDom == self {
+		if k.Backend == device.BackendQDisk && k.BackendDom == self && !k.Daemon {
 			return true
 		}
 	}

@@ -79,6 +79,7 @@ func TestNeedQEMU(t *testing.T) {
 		{"nothing", Devices{}, false},
 		{"phy disk", Devices{Disks: []device.Disk{{Backend: device.BackendPhy}}}, false},
 		{"qdisk", Devices{Disks: []device.Disk{{Backend: device.BackendQDisk}}}, true},
+		{"qdisk by goxl's daemon", Devices{Disks: []device.Disk{{Backend: device.BackendQDisk, Daemon: true}}}, false},
 		{"qdisk elsewhere", Devices{Disks: []device.Disk{{Backend: device.BackendQDisk, BackendDom: 3}}}, false},
 		{"vfb", Devices{VFBs: []device.VFB{{}}}, true},
 		{"9pfs", Devices{P9s: []device.P9{{}}}, true},

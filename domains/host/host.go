@@ -8,6 +8,7 @@ type Paths struct {
 	Scripts string // hotplug scripts: /etc/xen/scripts
 	Hotplug string // the scripts' own locks: /var/run/xen-hotplug
 	XLLock  string // held while memory is freed for a new guest: /var/lock/xl
+	Blkback string // goxl's daemon for disks holds it while it runs: /run/goxl/blkback/lock
 	Proc    string // /proc
 	Sys     string // /sys
 	Dev     string // /dev
@@ -22,6 +23,7 @@ func DefaultPaths() Paths {
 		Scripts: "/etc/xen/scripts",
 		Hotplug: "/var/run/xen-hotplug",
 		XLLock:  "/var/lock/xl",
+		Blkback: "/run/goxl/blkback/lock",
 		Proc:    "/proc",
 		Sys:     "/sys",
 		Dev:     "/dev",

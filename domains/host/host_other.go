@@ -49,3 +49,6 @@ func killGroup(*exec.Cmd)               {}
 func fileID(fs.FileInfo) FileID         { return FileID{} }
 
 func newKernel() Kernel { return nil } // Xen's control interface does not open here
+
+// BlkbackFormats returns nothing: there is no daemon for disks here.
+func (h *Host) BlkbackFormats() ([]string, error) { return nil, nil }
