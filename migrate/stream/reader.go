@@ -221,14 +221,15 @@ func (r *Reader) full(b []byte, done, all int) error {
 	return err
 }
 
-// fill reads n bytes into the buffer, which grows only as they come.
+// fill reads n bytes into the buffer, which grows only as they come: once 64 KiB are
+// there, to what any record of pages needs, and beyond that to twice of what came.
 func (r *Reader) fill(n int) ([]byte, error) {
 	for done := 0; done < n; {
 		end := min(n, max(cap(r.buf), 2*done, 64<<10))
 		if end > cap(r.buf) {
 			room := end
-			if end > largestPageData/2 { // others of these will follow
-				room = max(end, largestPageData)
+			if done > 0 && n <= largestPageData {
+				end, room = n, largestPageData
 			}
 			grown := make([]byte, room)
 			copy(grown, r.buf[:done])
