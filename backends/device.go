@@ -145,19 +145,20 @@ func (d *device) look(ctx context.Context) (bool, error) {
 			return false, nil
 		}
 		if d.open == nil && !in.Refused {
-			if err := d.opened(ctx); errors.Is(err, ErrNotOurs) {
+			switch err := d.opened(ctx); {
+			case errors.Is(err, ErrNotOurs):
 				return false, nil
-			} else if err != nil && ctx.Err() == nil {
+			case err != nil && ctx.Err() != nil:
+				return true, err // not the device's fault
+			case err != nil:
 				d.refuse("cannot open device", err)
 				in.Refused = true
 			}
 		}
-		if err := d.follow(ctx); err != nil {
-			return true, err
-		}
+		followed := d.follow(ctx) // what a device cannot follow does not keep it from going
 		act, state := next(in)
 		if act == wait {
-			return true, nil
+			return true, followed
 		}
 		d.log.Debug("step", logs.Stringer("action", act), logs.Stringer("own", in.Own), logs.Stringer("peer", in.Peer),
 			logs.Stringer("to", state))

@@ -17,7 +17,7 @@ import (
 
 // echoes is a driver whose devices answer each request with its complement.
 type echoes struct {
-	refuse atomic.Bool
+	refuse, deaf atomic.Bool
 	notOurs,
 	opened, closed, released, changed atomic.Int32
 }
@@ -102,10 +102,16 @@ func (e *echo) Serve(ctx context.Context) error {
 	})
 }
 
-func (e *echo) Release() error                { e.drv.released.Add(1); return nil }
-func (e *echo) Close() error                  { e.drv.closed.Add(1); return nil }
-func (e *echo) FrontKeys() []string           { return []string{"wish"} }
-func (e *echo) Changed(context.Context) error { e.drv.changed.Add(1); return nil }
+func (e *echo) Release() error      { e.drv.released.Add(1); return nil }
+func (e *echo) Close() error        { e.drv.closed.Add(1); return nil }
+func (e *echo) FrontKeys() []string { return []string{"wish"} }
+func (e *echo) Changed(context.Context) error {
+	e.drv.changed.Add(1)
+	if e.drv.deaf.Load() {
+		return errors.New("cannot look")
+	}
+	return nil
+}
 
 // bench is a machine with a running manager.
 type bench struct {
@@ -415,4 +421,21 @@ func TestManyDevices(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// TestFailingChangedKeepsNobody lets a device fail to follow its nodes: it can be
+// detached nevertheless.
+func TestFailingChangedKeepsNobody(t *testing.T) {
+	b := start(t)
+	b.drv.deaf.Store(true)
+	id := backends.ID{Dom: 5, Dev: 0}
+	b.AddDevice("echo", "echo", id, ours)
+	b.Await(b.back(id, "state"), "2")
+	f := b.front(t, id)
+	f.write("state", "4")
+	b.Await(b.back(id, "state"), "4")
+	f.call(t, 1)
+	b.Detach("echo", "echo", id, false)
+	f.write("state", "6")
+	b.Await(b.back(id, "state"), "6")
 }

@@ -277,6 +277,10 @@ func TestWhatIsNotServed(t *testing.T) {
 			d := startDaemon(t)
 			d.addDisk(tt.edit)
 			d.Await(d.back("state"), tt.state)
+			d.stop() // by now it has looked
+			if v := d.Read(d.back("state")); v != tt.state {
+				t.Errorf("state is %q at the end", v)
+			}
 			if v := d.Read(d.back("hotplug-error")); !strings.Contains(v, tt.says) || (v == "") != (tt.says == "") {
 				t.Errorf("hotplug-error is %q", v)
 			}
