@@ -122,6 +122,8 @@ func TestMisbehaviour(t *testing.T) {
 		{"no queues", set("multi-queue-num-queues", "0"), nil},
 		{"too many queues", set("multi-queue-num-queues", "5"), nil},
 		{"queues without nodes", set("multi-queue-num-queues", "2"), nil},
+		{"one port for two queues", shape{queues: 2, split: true, instead: map[string]string{
+			"queue-0/event-channel-rx": "3", "queue-1/event-channel-rx": "3"}}, nil},
 		{"queues not a number", set("multi-queue-num-queues", "two"), nil},
 		{"feature not a number", set("feature-sg", "yes"), nil},
 		{"no rx copy", without("request-rx-copy"), nil},
@@ -157,6 +159,57 @@ func TestMisbehaviour(t *testing.T) {
 			exchange(t, f.queues[0], f.tap(0))
 		})
 	}
+}
+
+// TestPingPong has a guest change its state as it likes while frames are under way
+// both ways, with rings that are new each time. In the end it is served as if nothing
+// had been, and nothing is held of what it left.
+func TestPingPong(t *testing.T) {
+	h := newHost(t, nil)
+	h.add(vif0)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() { // the host sends all the time
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(100 * time.Microsecond):
+			}
+			i := h.ifs.get(vif0)
+			i.mu.Lock()
+			for _, tap := range i.taps {
+				tap.send(packet.VNet{}, ethFrame(1500, 1))
+			}
+			i.mu.Unlock()
+		}
+	}()
+	for n := range 60 {
+		f := h.front(vif0, shape{queues: 1 + n%3, split: n%2 == 0})
+		if n%3 == 0 {
+			_ = f.g.Store.Rm(context.Background(), backends.FrontPath("vif", vif0)+"/multi-queue-num-queues")
+		}
+		f.write("state", "4")
+		for _, p := range f.queues {
+			p.lend(10)
+			p.send(ethFrame(3000, 2), 0, 0, 2000)
+		}
+		time.Sleep(time.Duration(n%5) * time.Millisecond)
+		for _, s := range []string{"6", "1", "5", "4", "0", "3"}[n%4 : n%4+1+n%3] {
+			f.write("state", s)
+		}
+	}
+	close(stop)
+	<-stopped
+	f := h.front(vif0, plain)
+	_ = f.g.Store.Rm(context.Background(), backends.FrontPath("vif", vif0)+"/multi-queue-num-queues")
+	f.write("state", "6")
+	h.Await(h.back(vif0, "state"), "6")
+	eventually(t, "all to be given back", func() bool { return h.Held() == "" })
+	f.write("state", "1")
+	h.Await(h.back(vif0, "state"), "2")
+	f = h.connect(vif0, plain)
+	exchange(t, f.queues[0], f.tap(0))
 }
 
 // TestBadGrants has a guest name pages that it did not grant, beside good ones.
