@@ -146,6 +146,9 @@ func TestKilledBetweenAnswers(t *testing.T) {
 	if err := next.resume(true); err != nil {
 		t.Fatal(err)
 	}
+	if n := next.waker.port.(*silent).notified; n != 1 {
+		t.Errorf("the guest is told %d times", n)
+	}
 	if n, _, err = next.collect(); n != 1 || err != nil {
 		t.Fatalf("%d requests are left, %v", n, err)
 	}

@@ -97,7 +97,8 @@ func (q *rxQueue) resume(resumed bool) error {
 			netif.RxResponse{ID: id, Status: netif.StatusError}.Put(b[:])
 			q.back.Put(b[:])
 		}
-		q.publish()
+		q.back.Publish()
+		_ = q.waker.port.Notify() // it may not have come to that either
 	}
 	q.journal.start(q.back.Answered())
 	return nil

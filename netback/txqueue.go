@@ -102,7 +102,8 @@ func (q *txQueue) resume(resumed bool) error {
 			}
 			q.put(id, netif.StatusDropped)
 		}
-		q.publish()
+		q.back.Publish()
+		_ = q.waker.port.Notify() // it may not have come to that either
 	}
 	q.journal.start(q.back.Answered())
 	return nil
