@@ -175,8 +175,8 @@ func TestLabTraffic(t *testing.T) {
 	xentest.NeedXen(t)
 	ours, genuine := dom0.Toolstacks(t)
 	for _, kind := range []string{"pvh", "pv"} {
-		if in := map[string]string{"pvh": "4.17", "pv": "4.20"}[kind]; !dom0.Full() && in != os.Getenv("GOXL_XEN") {
-			continue
+		if !dom0.Full() && (kind != "pvh" || os.Getenv("GOXL_XEN") != "4.17") {
+			continue // it takes minutes
 		}
 		t.Run(kind, func(t *testing.T) {
 			defer dom0.Leftovers(t)()
