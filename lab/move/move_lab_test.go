@@ -94,7 +94,7 @@ func TestLabCheck(t *testing.T) {
 	here.must(t, here.tool(false)+" create "+cfg)
 	for genuine, want := range map[bool][]string{
 		false: {`no +bridge: .*br7: no such bridge`, `no +disk: xvda \(/root/checked.img\): not there`, `2 things speak against it`},
-		true:  {`note disk: not checked.*xvda`, `note bridge: not checked: that it has br7`,
+		true: {`note disk: not checked.*xvda`, `note bridge: not checked: that it has br7`,
 			`note cpu: checked by hw_caps`, `checked can be moved, as far as can be known; the other side has the genuine xl`},
 	} {
 		out := here.must(t, here.migrate(false, "--check ", name, there, genuine)+" 2>&1 || true")
