@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -59,6 +60,9 @@ type slot struct {
 	// the guest: the genuine tool writes to guests that are gone (see
 	// docs/coexistence.md). Our commands hold nothing: they have to take it.
 	theirs sync.RWMutex
+	// plugging is held by each attach of the genuine tool, and alone by what detaches:
+	// its hotplug scripts write to devices that are gone.
+	plugging sync.RWMutex
 }
 
 // deed is one command and how it ended.
@@ -175,6 +179,14 @@ func (s *storm) act(ctx context.Context, rng *rand.Rand) {
 	case tool == s.genuine:
 		at.theirs.RLock()
 		defer at.theirs.RUnlock()
+	}
+	switch {
+	case strings.HasSuffix(verb, "-detach"):
+		at.plugging.Lock()
+		defer at.plugging.Unlock()
+	case strings.HasSuffix(verb, "-attach") && tool == s.genuine:
+		at.plugging.RLock()
+		defer at.plugging.RUnlock()
 	}
 	s.do(ctx, at, tool, verb, args)
 }
