@@ -42,9 +42,6 @@ func (r *runner) peers(t Target) (list []lab.Release) {
 // that everything is tried on, and wherever the caller chose packages or the
 // whole matrix; else what may differ there.
 func (r *runner) wanted(t Target, p Package) bool {
-	if t.Part != Whole && (p.Dir == livesDir) != (t.Part == Lives) {
-		return false
-	}
 	switch {
 	case r.Full || t.Release.Xen == lab.Xen417.Xen || strings.Join(r.Packages, " ") != allPackages:
 		return true

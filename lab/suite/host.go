@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -15,27 +14,22 @@ import (
 	"goxl/lab/mini"
 )
 
-// maxBoots is how often a target's host may be lost and started again.
+// maxBoots is how often a host may be lost and started again.
 const maxBoots = 3
 
-// target runs all host tests on one kind of host. A host that hangs or dies
-// costs the package that was running, and is replaced for the next one.
-func (r *runner) target(ctx context.Context, t Target) {
-	var h *lab.Host
+// onHosts runs packages of the queue on a host of the target's. A host that hangs or
+// dies costs the package that was running, and is replaced for the next one.
+func (r *runner) onHosts(ctx context.Context, t Target, q *queue) {
 	var l *lab.Lab
 	defer func() {
 		if l != nil {
 			l.Close()
 		}
 	}()
-	r.onPairs(ctx, t)
-	boots := 0
-	for _, p := range r.tests {
-		if ctx.Err() != nil {
+	for boots := 0; ctx.Err() == nil; {
+		p, ok := q.next()
+		if !ok {
 			return
-		}
-		if !r.wanted(t, p) || slices.Contains(pairs, p.Dir) {
-			continue
 		}
 		if l == nil {
 			if boots == maxBoots {
@@ -49,8 +43,8 @@ func (r *runner) target(ctx context.Context, t Target) {
 				l = nil
 				continue
 			}
-			h = l.Hosts[0]
 		}
+		h := l.Hosts[0]
 		err := r.onHost(ctx, t, h, p)
 		if ctx.Err() != nil {
 			return // told as the end of the whole run
@@ -63,36 +57,18 @@ func (r *runner) target(ctx context.Context, t Target) {
 	}
 }
 
-// onPairs runs the packages that need a second host, each on two of their own.
-func (r *runner) onPairs(ctx context.Context, t Target) {
-	for _, p := range r.tests {
-		if !slices.Contains(pairs, p.Dir) || !r.wanted(t, p) {
-			continue
-		}
-		for _, peer := range r.peers(t) {
-			t := t
-			t.Peer = peer
-			err := r.onPair(ctx, t, p)
-			if ctx.Err() != nil {
-				return
-			}
-			if err != nil {
-				r.tally.Fail(Failure{t.String(), p.Path, "", err.Error()})
-			}
-		}
-	}
-}
-
-func (r *runner) onPair(ctx context.Context, t Target, p Package) error {
+// onPair runs a package that needs a second host on two of its own.
+func (r *runner) onPair(ctx context.Context, t Target, p Package) {
 	l, err := r.boot(ctx, t)
-	if err != nil {
-		return err
+	if err == nil {
+		defer l.Close()
+		if err = r.onHost(ctx, t, l.Hosts[0], p); err != nil {
+			err = fmt.Errorf("%w\n%s", err, consoleTail(l.Hosts[0]))
+		}
 	}
-	defer l.Close()
-	if err := r.onHost(ctx, t, l.Hosts[0], p); err != nil {
-		return fmt.Errorf("%w\n%s", err, consoleTail(l.Hosts[0]))
+	if err != nil && ctx.Err() == nil {
+		r.tally.Fail(Failure{t.String(), p.Path, "", err.Error()})
 	}
-	return nil
 }
 
 // boot starts a host, or two, and puts our programs where they belong.

@@ -38,7 +38,7 @@ type Options struct {
 type Target struct {
 	Release lab.Release
 	Store   string // xenstore daemon
-	Part    Part
+	Hosts   int    // how many hosts share the packages; 0 is one
 	// Peer is the release of a second host beside this one; the zero value: none.
 	Peer lab.Release
 }
@@ -50,25 +50,12 @@ func (t Target) String() string {
 	return "Xen " + t.Release.Xen + " with " + t.Store
 }
 
-// Part is which packages a target has, where two hosts share the work.
-type Part int
-
-// The parts. Guests' lives in both tools' hands are about half of everything.
-const (
-	Whole Part = iota
-	Lives      // lab/interop
-	Rest       // everything else
-)
-
-// livesDir is the package of the part [Lives].
-const livesDir = "lab/interop"
-
 // Targets are all releases that a lab can run, with either xenstore daemon. The
 // release that everything is tried on has two hosts.
 func Targets() []Target {
 	return []Target{
-		{Release: lab.Xen417, Store: "oxenstored", Part: Lives}, {Release: lab.Xen417, Store: "oxenstored", Part: Rest},
-		{Release: lab.Xen414, Store: "xenstored", Part: Whole}, {Release: lab.Xen420, Store: "oxenstored", Part: Whole},
+		{Release: lab.Xen417, Store: "oxenstored", Hosts: 2},
+		{Release: lab.Xen414, Store: "xenstored"}, {Release: lab.Xen420, Store: "oxenstored"},
 	}
 }
 
@@ -200,11 +187,11 @@ func (r *runner) labs(ctx context.Context) error {
 
 	slots := make(chan struct{}, r.parallel())
 	var wg sync.WaitGroup
-	for _, t := range r.Targets {
+	for _, job := range r.jobs() {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			r.target(ctx, t)
+			job(ctx)
 		})
 	}
 	wg.Wait()

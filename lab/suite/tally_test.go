@@ -89,7 +89,7 @@ func TestLabPackagesAreFoundByFileName(t *testing.T) {
 
 func TestCommandTellsTheTestWhereItIs(t *testing.T) {
 	r := &runner{Options: Options{Limit: 60e9}}
-	got := r.command(Targets()[2], Package{"goxl/b/c", "b/c"}, r.pattern())
+	got := r.command(Targets()[1], Package{"goxl/b/c", "b/c"}, r.pattern())
 	for _, want := range []string{
 		"cd /opt/goxl/src/b/c && ", "XEN_TEST=require", "GOXL_MINI=/opt/goxl/mini/mini", "GOXL_XEN=4.14", "GENUINE_XL=/usr/lib/xen-4.14/bin/xl",
 		"/mnt/payload/tests/b_c.test -test.run='^TestLab'", "-test.timeout=1m0s",
@@ -160,22 +160,6 @@ func TestGroup(t *testing.T) {
 	}
 	if got, want := patternOf("TestLabX/a+b"), `^TestLabX$/^a\+b$`; got != want {
 		t.Errorf("patternOf = %s, want %s", got, want)
-	}
-}
-
-// Two hosts that share a release's packages leave none out, and do none twice.
-func TestParts(t *testing.T) {
-	all := &runner{Options: Options{Packages: []string{allPackages}}}
-	for _, dir := range []string{"lab/interop", "xenctrl", "domains/device", "cmd/xl"} {
-		n := 0
-		for _, target := range Targets() {
-			if target.Release == lab.Xen417 && all.wanted(target, Package{Dir: dir}) {
-				n++
-			}
-		}
-		if n != 1 {
-			t.Errorf("%s runs on %d hosts with 4.17, want 1", dir, n)
-		}
 	}
 }
 
