@@ -8,12 +8,8 @@ import (
 	"syscall"
 )
 
-// The reserve grows with use: a disk that is hardly written to leaks little when its
-// machine dies.
-const (
-	minReserve = 1 << 20 // bytes
-	maxReserve = 8 << 20
-)
+// DefaultReserve is how many bytes of clusters are reserved at a time, at most.
+const DefaultReserve = 8 << 20
 
 // allocate takes up to want clusters that follow one another in the file. Their
 // reference count is one and they read as zeroes, also after a loss of power.
@@ -39,8 +35,9 @@ func (im *Image) refill() error {
 		return err
 	}
 	a := &im.alloc
-	least := max(minReserve>>im.geo.clusterBits, 4)
-	a.batch = min(max(a.batch*2, least), max(maxReserve>>im.geo.clusterBits, least))
+	// It grows with use: a disk that is hardly written to leaks little.
+	most := max(a.limit>>im.geo.clusterBits, 4)
+	a.batch = min(max(a.batch*2, most/8, 4), most)
 	end := im.end.Load() >> im.geo.clusterBits
 	start := a.hint
 	a.hint = math.MaxInt64 // until something before the end is freed meanwhile

@@ -29,7 +29,7 @@ func audit(b []byte) (leaks int, err error) {
 	if err := a.snapshots(); err != nil {
 		return 0, err
 	}
-	for c := range int64(len(b))/cs + 1 {
+	for c := range roundUp(int64(len(b)), cs) / cs {
 		switch have, used := a.count(c), a.uses[c]; {
 		case have < used:
 			return 0, fmt.Errorf("cluster %d is used %d times and counts %d", c, used, have)

@@ -18,11 +18,12 @@ var crashRecipes = []struct {
 	fill    []string
 	snap    bool
 	backing bool
-	beyond  int // bytes of disk beyond what the test works on
+	grows   bool // the reference count table must
+	beyond  int  // bytes of disk beyond what the test works on
 }{
 	{name: "empty", create: []string{"-o", "cluster_size=4k"}},
 	{name: "small clusters", create: []string{"-o", "cluster_size=512,refcount_bits=64"}},
-	{name: "count table grows", create: []string{"-o", "cluster_size=512,refcount_bits=64"}, fill: []string{"write -P 7 256k 1300k"}, beyond: 2 << 20},
+	{name: "count table grows", create: []string{"-o", "cluster_size=512,refcount_bits=64"}, fill: []string{"write -P 7 256k 1930k"}, grows: true, beyond: 2 << 20},
 	{name: "version 2", create: []string{"-o", "compat=0.10,cluster_size=4k"}},
 	{name: "backing file", create: []string{"-o", "cluster_size=4k"}, backing: true},
 	{name: "snapshot", create: []string{"-o", "cluster_size=4k"}, fill: []string{"write -P 7 0 200k"}, snap: true},
@@ -116,23 +117,27 @@ func TestCrash(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o := Options{Backing: func(string, string) (Backing, error) {
+			o := Options{Reserve: 16 << 10, Backing: func(string, string) (Backing, error) {
 				return memBacking{bytes.NewReader(base)}, nil
 			}}
-			for seed := range uint64(3) {
-				crash(t, start, path, o, rand.New(rand.NewPCG(seed, 1)))
+			for seed := range map[bool]uint64{false: 3, true: 1}[r.grows] { // a large one takes long
+				grown := crash(t, start, path, o, rand.New(rand.NewPCG(seed, 1)))
+				if r.grows && !grown {
+					t.Errorf("the reference count table did not grow")
+				}
 			}
 		})
 	}
 }
 
-func crash(t *testing.T, start []byte, path string, o Options, rng *rand.Rand) {
+func crash(t *testing.T, start []byte, path string, o Options, rng *rand.Rand) (grown bool) {
 	t.Helper()
 	f := &memFile{b: bytes.Clone(start), record: true}
 	im, err := Open(f, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	table := im.h.refTableClusters
 	w := &work{im: im, f: f, model: make([]byte, crashSize)}
 	if _, err := im.ReadAt(w.model, 0); err != nil {
 		t.Fatal(err)
@@ -170,6 +175,7 @@ func crash(t *testing.T, start []byte, path string, o Options, rng *rand.Rand) {
 			checkSurvivors(t, l.b, l.how, n, w, o)
 		}
 	}
+	return im.h.refTableClusters > table
 }
 
 // checkSurvivors reads an image after a crash at step n. Each sector must have what

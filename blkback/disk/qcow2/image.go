@@ -18,6 +18,10 @@ type Options struct {
 	ReadOnly bool
 	// Cache bounds the mapping tables in memory, in bytes; 0 means DefaultCache.
 	Cache int
+	// Reserve bounds the clusters that are made ready for writes at a time, in bytes,
+	// which is also what a crash may leak; 0 means DefaultReserve. Each time takes a
+	// flush.
+	Reserve int
 	// Backing opens the backing file that the image names, with the format that the
 	// image says, which may be empty. Both are as hostile as the image. Where it is
 	// nil, an image with a backing file is refused.
@@ -73,6 +77,9 @@ func Open(f File, o Options) (*Image, error) {
 	im.noteTables()
 	im.l2.init(sliceSize(h), max(o.Cache, 0))
 	im.scratch = make([]byte, sliceSize(h))
+	if im.alloc.limit = o.Reserve; o.Reserve <= 0 {
+		im.alloc.limit = DefaultReserve
+	}
 	if !o.ReadOnly {
 		if err := im.prepareWrites(); err != nil {
 			return nil, err

@@ -21,7 +21,8 @@ type allocator struct {
 	clock  uint64
 
 	reserve []int64 // offsets of clusters: count one and zeroes, on the medium
-	batch   int     // how many to reserve next time
+	batch   int     // how many were reserved last time
+	limit   int     // bytes to reserve at a time
 	hint    int64   // no cluster before this one is free
 
 	unflushed []int64 // clusters whose last use is a change of mapping not yet flushed
