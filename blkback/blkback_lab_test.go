@@ -25,20 +25,20 @@ import (
 // labWait is how long an emulated guest may take for a step.
 const labWait = 4 * time.Minute
 
-// script is what the guest runs, from a disk of the kernel's: it writes a random MiB to
+// script is what the guest runs, from a disk of the kernel's: it writes 256 KiB at random to
 // another place of the disk in each round, reads it back past its cache, and keeps the
 // disk busy besides.
 const script = `
-while :; do dd if=/dev/xvda of=/dev/null bs=4k count=256 iflag=direct 2>/dev/null; done &
+while :; do dd if=/dev/xvda of=/dev/null bs=4k count=32 iflag=direct 2>/dev/null; sleep 0.2; done &
 n=0
 while :; do
   n=$((n+1))
-  dd if=/dev/urandom of=/tmp/d bs=64k count=16 2>/dev/null
+  dd if=/dev/urandom of=/tmp/d bs=64k count=4 2>/dev/null
   want=$(sha256sum </tmp/d)
   at=$((n % 24 * 16))
   dd if=/tmp/d of=/dev/xvda bs=64k seek=$at conv=fsync 2>/tmp/e || { echo "round $n BAD write"; cat /tmp/e; }
   echo 3 >/proc/sys/vm/drop_caches
-  got=$(dd if=/dev/xvda bs=64k skip=$at count=16 2>/dev/null | sha256sum)
+  got=$(dd if=/dev/xvda bs=64k skip=$at count=4 2>/dev/null | sha256sum)
   if [ "$got" = "$want" ]; then echo "round $n ok"; else echo "round $n BAD $got $want"; fi
   case $(cat /proc/partitions) in *xvdd*) echo "disk xvdd is there" ;; esac
 done
@@ -162,7 +162,7 @@ func TestLabKillsPVH(t *testing.T) { labKills(t, "pvh") }
 
 func TestLabKillsPV(t *testing.T) { labKills(t, "pv") }
 
-// labKills runs a guest that checks its disk all the time, and kills the daemon five
+// labKills runs a guest that checks its disk all the time, and kills the daemon four
 // times meanwhile. Then the genuine tool lists, detaches and destroys.
 func labKills(t *testing.T, kind string) {
 	xentest.NeedXen(t)
@@ -218,7 +218,7 @@ func labKills(t *testing.T, kind string) {
 		t.Errorf("a QEMU runs:\n%s", out)
 	}
 	l.await("ok", 2)
-	for n := range 5 {
+	for n := range 4 {
 		l.end(syscall.SIGKILL)
 		time.Sleep(time.Duration(n) * 300 * time.Millisecond)
 		l.settle()
@@ -259,5 +259,7 @@ func labKills(t *testing.T, kind string) {
 		t.Errorf("left: %v", left)
 	}
 	l.end(syscall.SIGTERM)
-	dom0.Sh(t, "qemu-img check -q "+disk+" && qemu-img check -q "+spare)
+	// Killed between two writes, an image may have clusters that nothing uses (exit
+	// status 3), but no errors.
+	dom0.Sh(t, "qemu-img check -q "+spare+" && { qemu-img check "+disk+" || [ $? = 3 ]; }")
 }
