@@ -11,6 +11,7 @@ import (
 
 	"goxl/domains/config"
 	"goxl/domains/logs"
+	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
 	"goxl/xenstore"
 )
@@ -112,7 +113,10 @@ func (m *Manager) tracesOf(ctx context.Context, id abi.DomID) ([]abi.UUID, error
 func (m *Manager) destroyOne(ctx context.Context, d Domain) (left, err error) {
 	left = m.hyper(d.ID, "pause", m.xen.Pause(d.ID))
 	left = errors.Join(left, m.removeTraces(ctx, d.ID, d.UUID), m.host.MarkRecent(ctx, d.ID, m.reuse))
-	return left, m.xen.DestroyDomain(ctx, d.ID)
+	if err = m.xen.DestroyDomain(ctx, d.ID); errors.Is(err, xenctrl.ErrNoDomain) {
+		err = nil // another was faster
+	}
+	return left, err
 }
 
 // removeTraces takes away all that belongs to a domain but the domain itself, which
