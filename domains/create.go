@@ -328,7 +328,7 @@ func (m *Manager) discard(ctx context.Context, id abi.DomID, handles ...abi.UUID
 		return nil
 	}
 	err = errors.Join(err, m.host.MarkRecent(ctx, id, m.reuse))
-	if e := m.xen.DestroyDomain(ctx, id); e != nil && !errors.Is(e, xenctrl.ErrNoDomain) {
+	if e := m.endDomain(ctx, id); e != nil {
 		err = errors.Join(err, e)
 	}
 	return err

@@ -113,10 +113,15 @@ func (m *Manager) tracesOf(ctx context.Context, id abi.DomID) ([]abi.UUID, error
 func (m *Manager) destroyOne(ctx context.Context, d Domain) (left, err error) {
 	left = m.hyper(d.ID, "pause", m.xen.Pause(d.ID))
 	left = errors.Join(left, m.removeTraces(ctx, d.ID, d.UUID), m.host.MarkRecent(ctx, d.ID, m.reuse))
-	if err = m.xen.DestroyDomain(ctx, d.ID); errors.Is(err, xenctrl.ErrNoDomain) {
-		err = nil // another was faster
+	return left, m.endDomain(ctx, d.ID)
+}
+
+// endDomain has Xen destroy a domain. That another was faster is no error.
+func (m *Manager) endDomain(ctx context.Context, id abi.DomID) error {
+	if err := m.xen.DestroyDomain(ctx, id); !errors.Is(err, xenctrl.ErrNoDomain) {
+		return err
 	}
-	return left, err
+	return nil
 }
 
 // removeTraces takes away all that belongs to a domain but the domain itself, which

@@ -95,7 +95,7 @@ func (m *Manager) removeRemains(ctx context.Context, r *remains) error {
 	if err != nil || r.domain == nil {
 		return err
 	}
-	return m.hyper(r.id, "destroy", m.xen.DestroyDomain(ctx, r.id))
+	return m.hyper(r.id, "destroy", m.endDomain(ctx, r.id))
 }
 
 // processPatience is how long processes of a guest get to end: a hotplug script
