@@ -17,14 +17,11 @@ import (
 	"strings"
 	"syscall"
 
-	"go.uber.org/zap/zapcore"
-
 	"goxl/backends"
 	"goxl/blkback"
 	"goxl/blkback/disk"
-	"goxl/cmd/internal/sdnotify"
+	"goxl/cmd/internal/daemon"
 	"goxl/domains/logs"
-	"goxl/xenstore"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -78,11 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "blkback:", err)
 		return 2
 	}
-	level := zapcore.InfoLevel
-	if o.verbose {
-		level = zapcore.DebugLevel
-	}
-	o.Log = logs.New(zapcore.NewCore(encoder(), zapcore.Lock(os.Stderr), level))
+	o.Log = daemon.Logger(o.verbose)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if o.stats {
@@ -108,13 +101,7 @@ func serve(ctx context.Context, o blkback.Options) (err error) {
 		return err
 	}
 	defer lock.Close() // with the process, if not here
-	store, err := xenstore.Dial(ctx, xenstore.WithReconnect(func(err error) {
-		if err != nil {
-			o.Log.Warn("lost xenstore", logs.Error(err))
-			return
-		}
-		o.Log.Warn("xenstore is back")
-	}))
+	store, err := daemon.Dial(ctx, o.Log)
 	if err != nil {
 		return err
 	}
@@ -137,21 +124,5 @@ func serve(ctx context.Context, o blkback.Options) (err error) {
 	m := backends.New(backends.Options{Store: store, Xen: backends.Host(), Kind: blkback.Kind, FrontKind: blkback.FrontKind,
 		Self: self, Driver: driver, Log: o.Log})
 	o.Log.Info("serving disks", logs.Uint16("domain", uint16(self)))
-	tell(o.Log, sdnotify.Ready)
-	err = m.Run(ctx)
-	tell(o.Log, sdnotify.Stopping)
-	return err
-}
-
-func tell(log *logs.Logger, state string) {
-	if err := sdnotify.Send(state); err != nil {
-		log.Warn("systemd", logs.Error(err))
-	}
-}
-
-func encoder() zapcore.Encoder {
-	return zapcore.NewConsoleEncoder(zapcore.EncoderConfig{
-		TimeKey: "T", LevelKey: "L", MessageKey: "M", EncodeLevel: zapcore.CapitalLevelEncoder,
-		EncodeTime: zapcore.TimeEncoderOfLayout("2006-01-02 15:04:05.000"), EncodeDuration: zapcore.StringDurationEncoder,
-	})
+	return daemon.Run(ctx, o.Log, m.Run)
 }

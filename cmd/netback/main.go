@@ -17,10 +17,8 @@ import (
 	"strings"
 	"syscall"
 
-	"go.uber.org/zap/zapcore"
-
 	"goxl/backends"
-	"goxl/cmd/internal/sdnotify"
+	"goxl/cmd/internal/daemon"
 	"goxl/domains/logs"
 	"goxl/netback"
 	"goxl/xenstore"
@@ -73,11 +71,7 @@ func run(args []string, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "netback:", err)
 		return 2
 	}
-	level := zapcore.InfoLevel
-	if o.verbose {
-		level = zapcore.DebugLevel
-	}
-	o.Log = logs.New(zapcore.NewCore(encoder(), zapcore.Lock(os.Stderr), level))
+	o.Log = daemon.Logger(o.verbose)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := serve(ctx, o.Options); err != nil {
@@ -98,13 +92,7 @@ func serve(ctx context.Context, o netback.Options) error {
 		return err
 	}
 	defer lock.Close() // with the process, if not here
-	store, err := xenstore.Dial(ctx, xenstore.WithReconnect(func(err error) {
-		if err != nil {
-			o.Log.Warn("lost xenstore", logs.Error(err))
-			return
-		}
-		o.Log.Warn("xenstore is back")
-	}))
+	store, err := daemon.Dial(ctx, o.Log)
 	if err != nil {
 		return err
 	}
@@ -127,21 +115,5 @@ func serve(ctx context.Context, o netback.Options) error {
 		Store: store, Xen: backends.Host(), Kind: "vif", Self: self, Driver: driver, Log: o.Log,
 	})
 	o.Log.Info("serving vifs", logs.Uint16("domain", uint16(self)), logs.Int("max_queues", driver.MaxQueues))
-	tell(o.Log, sdnotify.Ready)
-	err = m.Run(ctx)
-	tell(o.Log, sdnotify.Stopping)
-	return err
-}
-
-func tell(log *logs.Logger, state string) {
-	if err := sdnotify.Send(state); err != nil {
-		log.Warn("systemd", logs.Error(err))
-	}
-}
-
-func encoder() zapcore.Encoder {
-	return zapcore.NewConsoleEncoder(zapcore.EncoderConfig{
-		TimeKey: "T", LevelKey: "L", MessageKey: "M", EncodeLevel: zapcore.CapitalLevelEncoder,
-		EncodeTime: zapcore.TimeEncoderOfLayout("2006-01-02 15:04:05.000"), EncodeDuration: zapcore.StringDurationEncoder,
-	})
+	return daemon.Run(ctx, o.Log, m.Run)
 }
