@@ -50,6 +50,19 @@ func (k Kind) Known() bool {
 	return false
 }
 
+// frontend is the frontend's kind of a device with a backend of kind k.
+func (k Kind) frontend() Kind {
+	switch k {
+	case QDisk, VBD3:
+		return VBD
+	case Xen9PFS:
+		return P9FS
+	case QUSB:
+		return VUSB
+	}
+	return k
+}
+
 // Device names one device of a guest and where its other half lives. It is what
 // libxl keeps in /libxl/D/device: enough to find, wait for and remove the device.
 type Device struct {

@@ -65,6 +65,33 @@ func (s *Set) devices(ctx context.Context, dom DomID, kind Kind) ([]Device, erro
 	return devs, nil
 }
 
+// Strays returns the devices of guest dom that our own domain has a backend's nodes of,
+// whether or not the toolstack has a record of them. There is one without a record when
+// somebody who did not see it removed the guest. Nodes that make no sense are left out.
+func (s *Set) Strays(ctx context.Context, dom DomID) ([]Device, error) {
+	backends := fmt.Sprintf("/local/domain/%d/backend", s.Self)
+	kinds, err := s.list(ctx, backends)
+	var devs []Device
+	for _, kind := range kinds {
+		if err != nil {
+			break
+		}
+		var ids []string
+		dir := fmt.Sprintf("%s/%s/%d", backends, kind, dom)
+		ids, err = s.list(ctx, dir)
+		for _, id := range ids {
+			if d, bad := ParseBackendPath(dir + "/" + id); bad == nil {
+				d.Kind = d.BackendKind.frontend()
+				devs = append(devs, d)
+			}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list what serves domain %d: %w", dom, err)
+	}
+	return devs, nil
+}
+
 // list returns a directory's names; none when it does not exist.
 func (s *Set) list(ctx context.Context, path string) ([]string, error) {
 	names, err := s.Store.List(ctx, path)

@@ -46,6 +46,7 @@ func (g *guest) handle(ctx context.Context, e domains.Event) fate {
 	switch e.Kind {
 	case domains.Destroyed:
 		g.logf("Domain %d has been destroyed.", g.rec.ID)
+		g.removeStrays(ctx)
 		return letGo
 	case domains.ShutDown:
 		g.logf("Domain %d has shut down, reason code %d 0x%x", g.rec.ID, e.Reason, e.Reason)
@@ -115,6 +116,17 @@ func (g *guest) movedAway(ctx context.Context) (away bool, err error) {
 		return err
 	})
 	return away, err
+}
+
+// removeStrays removes devices that the guest got when it was already being destroyed.
+func (g *guest) removeStrays(ctx context.Context) {
+	strays, err := g.Manager.RemoveStrays(ctx, g.rec.ID, g.rec.UUID)
+	for _, dev := range strays {
+		g.logf("Removing %s, which who destroyed it has left.", dev)
+	}
+	if err != nil {
+		g.logf("not all of it is gone: %v", err)
+	}
 }
 
 func (g *guest) exit() fate {

@@ -166,6 +166,49 @@ func TestSuspended(t *testing.T) {
 }
 
 // Nobody tells of a resume: the next end is an end all the same.
+// TestStrays: who destroys a guest leaves devices that it got since he looked for them.
+// They go with the guest, and those of other domains stay.
+func TestStrays(t *testing.T) {
+	w := newWorld(t, release417)
+	ctx := t.Context()
+	id := w.create(w.spec())
+	w.awaitLog("to die")
+	write := func(path, value string) {
+		t.Helper()
+		if err := w.m.Store().Write(ctx, path, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := "/local/domain/0/backend/vif/4000/0/state"
+	write(other, "6")
+	for _, d := range []string{"vif/%d/0", "qdisk/%d/51712"} {
+		write(fmt.Sprintf("/local/domain/0/backend/"+d, id)+"/state", "6")
+	}
+	for _, dir := range []string{"/libxl/%d", "/local/domain/%d"} { // as the genuine tool does
+		if err := w.m.Store().Rm(ctx, fmt.Sprintf(dir, id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.xen.Handle().DestroyDomain(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	w.srv.Destroy(id)
+	if err := w.ended(); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range w.srv.Paths() {
+		if strings.Contains(path, fmt.Sprintf("/%d/", id)) {
+			t.Errorf("%s is left", path)
+		}
+	}
+	if there, err := w.m.Store().Exists(ctx, other); err != nil || !there {
+		t.Errorf("another domain's device is gone too: %v", err)
+	}
+	if !strings.Contains(w.log(), "Removing vbd 51712") {
+		t.Errorf("the log says nothing of it:\n%s", w.log())
+	}
+}
+
 func TestResumed(t *testing.T) {
 	w := newWorld(t, release417)
 	id := w.create(w.spec())

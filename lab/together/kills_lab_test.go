@@ -55,11 +55,9 @@ const (
 )
 
 // accidents of a kind of command, and "" for all others. A script that works for a
-// killed command is let be: what it does is on record, see README. A guest that is
-// being made is not destroyed by the genuine tool, which looks for its devices once and
-// then leaves those that were added meanwhile.
+// killed command is let be: what it does is on record, see README.
 var accidents = map[string][]accident{
-	"create": {none, command, command, script},
+	"create": {none, command, command, script, destroyed},
 	"reboot": {none, command, supervisor, supervisor, script, crash, destroyed},
 	"":       {none, command, command, script, crash, destroyed},
 }
