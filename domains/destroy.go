@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"goxl/domains/config"
 	"goxl/domains/logs"
 	"goxl/xenctrl"
 	"goxl/xenctrl/abi"
@@ -91,7 +90,7 @@ func (m *Manager) tracesOf(ctx context.Context, id abi.DomID) ([]abi.UUID, error
 	var uuids []abi.UUID
 	for _, f := range files {
 		part := strings.SplitN(filepath.Base(f), ".", 4)
-		if u, ok := config.ParseUUID(part[2]); ok && len(part) == 4 && !slices.Contains(uuids, u) {
+		if u, ok := abi.ParseUUID(part[2]); ok && len(part) == 4 && !slices.Contains(uuids, u) {
 			uuids = append(uuids, u)
 		}
 	}
@@ -208,7 +207,7 @@ func (m *Manager) removeVM(ctx context.Context, id abi.DomID, path string) error
 	if err != nil {
 		return m.hyper(id, "look for copies of the guest", err)
 	}
-	uuid, isUUID := config.ParseUUID(filepath.Base(path))
+	uuid, isUUID := abi.ParseUUID(filepath.Base(path))
 	for i := range infos {
 		d := domainOf(&infos[i])
 		if d.ID == id || isUUID && d.UUID != uuid { // what another tool chose names nobody

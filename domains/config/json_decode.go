@@ -157,7 +157,7 @@ func (d decoder) value(v reflect.Value, n *jsonNode) error {
 		v.SetBool(n.bool)
 		return nil
 	case reflect.Array:
-		id, ok := ParseUUID(n.text)
+		id, ok := abi.ParseUUID(n.text)
 		if !ok {
 			return d.fail(n, "%q is no UUID", n.text)
 		}

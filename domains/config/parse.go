@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/hex"
 	"io"
 	"strings"
 
@@ -186,7 +185,7 @@ func (b *builder) identity() error {
 		return fatal(CodeMissing, "Domain name must be specified.\n")
 	}
 	if v, p := b.text("uuid", loud); p == given {
-		id, ok := ParseUUID(v)
+		id, ok := abi.ParseUUID(v)
 		if !ok {
 			return fatal(CodeValue, "Failed to parse UUID: %s\n", v)
 		}
@@ -201,17 +200,6 @@ func (b *builder) identity() error {
 	b.setBool("oos", &c.OOS)
 	b.setText("pool", &c.PoolName)
 	return nil
-}
-
-// ParseUUID reads a UUID of 32 hexadecimal digits in five groups.
-func ParseUUID(s string) (abi.UUID, bool) {
-	var id abi.UUID
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return id, false
-	}
-	digits := s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
-	_, err := hex.Decode(id[:], []byte(digits))
-	return id, err == nil
 }
 
 // newUUID makes a random UUID (version 4).

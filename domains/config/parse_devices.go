@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"goxl/xenctrl/abi"
+)
 
 // settingsOf cuts a device's description at its commas, without the blanks
 // before each part.
@@ -158,7 +162,7 @@ func parseVTPM(item string) (VTPM, error) {
 		case "backend":
 			dev.Backend.Name = Some(kv[1])
 		case "uuid":
-			id, ok := ParseUUID(kv[1])
+			id, ok := abi.ParseUUID(kv[1])
 			if !ok {
 				return dev, fatal(CodeDevice, "Failed to parse vtpm UUID: %s\n", kv[1])
 			}

@@ -50,7 +50,7 @@ func storeLeftovers(ctx context.Context, m *domains.Manager) ([]Finding, error) 
 		}
 	}
 	for _, name := range vms {
-		if u, err := abi.ParseUUID(name); err == nil && !uuids[u] {
+		if u, ok := abi.ParseUUID(name); ok && !uuids[u] {
 			list = append(list, gone(Note, "/vm/"+name, "a guest"))
 		}
 	}

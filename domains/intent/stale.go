@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"goxl/domains/config"
 	"goxl/domains/host"
 	"goxl/xenctrl/abi"
 )
@@ -28,7 +27,7 @@ func Stale(h *host.Host, dir string) ([]*Note, error) {
 	var notes []*Note
 	errs := []error{err}
 	for _, name := range names {
-		token, ok := config.ParseUUID(name)
+		token, ok := abi.ParseUUID(name)
 		if !ok {
 			continue // not ours
 		}
@@ -73,7 +72,7 @@ func (r *Record) read(from io.Reader) error {
 
 func (r *Record) add(l line) error {
 	if l.UUID != "" {
-		u, ok := config.ParseUUID(l.UUID)
+		u, ok := abi.ParseUUID(l.UUID)
 		if !ok {
 			return fmt.Errorf("%.64q is no uuid", l.UUID)
 		}

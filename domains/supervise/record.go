@@ -105,14 +105,15 @@ func (r records) load(known func(abi.UUID) bool) ([]*Record, error) {
 		if !ok || strings.HasPrefix(name, ".") {
 			continue
 		}
-		u, err := abi.ParseUUID(name)
-		if err == nil && known(u) {
+		u, ok := abi.ParseUUID(name)
+		if !ok || u.String() != name { // of another spelling, its record would be another file
+			errs = append(errs, fmt.Errorf("record %s: %q is no uuid", file, name))
 			continue
 		}
-		var rec *Record
-		if err == nil {
-			rec, err = r.read(u)
+		if known(u) {
+			continue
 		}
+		rec, err := r.read(u)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
