@@ -71,6 +71,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer cancel()
 	w, err := m.Store.Watch(ctx, m.base, xenstore.Merge())
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("find devices: %w", err)
 	}
 	defer w.Close()

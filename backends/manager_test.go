@@ -439,3 +439,14 @@ func TestFailingChangedKeepsNobody(t *testing.T) {
 	f.write("state", "6")
 	b.Await(b.back(id, "state"), "6")
 }
+
+// TestEndedBeforeItBegan runs a manager whose context has ended, which is no error.
+func TestEndedBeforeItBegan(t *testing.T) {
+	mach := backtest.New(t)
+	m := backends.New(backends.Options{Store: mach.Dial(), Xen: mach, Kind: "echo", FrontKind: "echo", Driver: &echoes{}})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := m.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}

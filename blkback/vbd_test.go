@@ -257,6 +257,14 @@ func TestWrongNodes(t *testing.T) {
 	}
 }
 
+// awaitLook returns when the daemon has looked at the devices that there are: at one
+// that is added, which it refuses.
+func (d *daemon) awaitLook() {
+	id := backends.ID{Dom: 7, Dev: vdev + 16}
+	d.AddDevice(Kind, FrontKind, id, map[string]string{"params": "", "type": "qdisk", ServerKey: ServerValue})
+	d.Await(backends.BackPath(0, Kind, id)+"/state", "6")
+}
+
 // TestWhatIsNotServed are disks that have to be left alone or refused.
 func TestWhatIsNotServed(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -277,7 +285,8 @@ func TestWhatIsNotServed(t *testing.T) {
 			d := startDaemon(t)
 			d.addDisk(tt.edit)
 			d.Await(d.back("state"), tt.state)
-			d.stop() // by now it has looked
+			d.awaitLook()
+			d.stop()
 			if v := d.Read(d.back("state")); v != tt.state {
 				t.Errorf("state is %q at the end", v)
 			}

@@ -65,7 +65,15 @@ func New(store *xenstore.Client, host Host, opt Options) *Daemon {
 // Run serves until ctx ends, which is no error. Ready, when set, is called once all
 // guests that there are are served. Guests may print again to the next daemon: what
 // stands in their rings then is not lost.
-func (d *Daemon) Run(ctx context.Context, ready func()) (err error) {
+func (d *Daemon) Run(ctx context.Context, ready func()) error {
+	err := d.serve(ctx, ready)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (d *Daemon) serve(ctx context.Context, ready func()) error {
 	w, err := d.store.Watch(ctx, "@introduceDomain", xenstore.Merge())
 	if err != nil {
 		return fmt.Errorf("watch for new domains: %w", err)

@@ -604,3 +604,13 @@ func TestNewRing(t *testing.T) {
 	}
 	g.hears(t, "typed")
 }
+
+// TestEndedBeforeItBegan runs a daemon whose context has ended, which is no error.
+func TestEndedBeforeItBegan(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := New(w.dial(), w.host, w.opt).Run(ctx, nil); err != nil {
+		t.Error(err)
+	}
+}

@@ -46,7 +46,11 @@ func Run(ctx context.Context, o Options) error {
 	if err := watchDir(ctx, s.recs.dir, s.poke); err != nil {
 		return err
 	}
-	return s.run(ctx)
+	err = s.run(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // supervisor hands events to one worker per guest.
