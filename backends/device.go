@@ -277,7 +277,7 @@ func (d *device) connect(ctx context.Context, own, state State) error {
 		return err
 	}
 	d.serve(l)
-	d.log.Info("device connected")
+	d.node.News(d.log, "device connected")
 	return nil
 }
 
@@ -294,7 +294,7 @@ func (d *device) reattach(ctx context.Context) error {
 		return nil
 	}
 	d.serve(l)
-	d.log.Info("device serves on for a process that ended")
+	d.node.News(d.log, "device serves on for a process that ended")
 	return nil
 }
 
@@ -338,7 +338,7 @@ func (d *device) release(ctx context.Context, own, state State) error {
 		d.complain("device did not give back all", err)
 	}
 	if was {
-		d.log.Info("device disconnected")
+		d.node.News(d.log, "device disconnected")
 	}
 	if state == Unknown || state == own {
 		return nil

@@ -66,6 +66,7 @@ type Node struct {
 
 	front string
 	store *xenstore.Client
+	news  news
 }
 
 // BackPath is the directory of the serving half.

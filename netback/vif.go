@@ -126,14 +126,14 @@ func (v *vif) connect(ctx context.Context, l *backends.Link, resumed bool) (err 
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.session, v.counters = s, s.counters
-	v.log.Info("guest connected", logs.Int("queues", len(f.queues)), logs.String("accepts", fmt.Sprintf("%+v", f.accepts)), logs.Bool("resumed", resumed))
+	v.node.News(v.log, "guest connected", logs.Int("queues", len(f.queues)), logs.String("accepts", fmt.Sprintf("%+v", f.accepts)), logs.Bool("resumed", resumed))
 	return nil
 }
 
 // Serve implements backends.Device.
 func (v *vif) Serve(ctx context.Context) error {
 	err := v.session.serve(ctx)
-	v.log.Info("guest no longer served", logs.String("carried", fmt.Sprintf("%+v", v.Stats())))
+	v.node.News(v.log, "guest no longer served", logs.String("carried", fmt.Sprintf("%+v", v.Stats())))
 	return errors.Join(err, v.disconnect())
 }
 
