@@ -62,6 +62,7 @@ type queue struct {
 	resume  bool
 	workers int
 	timing  func() time.Time
+	rest
 
 	ring    *ring.Back
 	copies  *gnttab.Batch
@@ -154,6 +155,7 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 	tick := time.NewTicker(idlePause)
 	defer tick.Stop()
 	stop, stopping, busy, masked := ctx.Done(), false, true, false
+	var settling []chan<- struct{}
 	for {
 		err := q.round(stopping)
 		if err == nil && masked { // only now may the guest send another
@@ -166,6 +168,9 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 		if stopping && q.ring.Outstanding() == 0 {
 			return nil
 		}
+		if len(settling) > 0 && q.ring.Outstanding() == 0 {
+			settling = told(settling)
+		}
 		select {
 		case <-events:
 			busy, masked = true, true
@@ -176,6 +181,8 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 				q.bufs.trim()
 			}
 			busy = false
+		case c := <-q.asked:
+			settling = append(settling, c)
 		case <-stop:
 			stop, stopping = nil, true
 		}

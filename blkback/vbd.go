@@ -38,6 +38,7 @@ type vbd struct {
 	gone  func() // forgets the device
 
 	sectors atomic.Uint64
+	noting  noting
 
 	// Of the present connection; nil between them.
 	journal *journal
@@ -151,9 +152,9 @@ func (v *vbd) attach(l *backends.Link, resume bool) error {
 			return err
 		}
 		v.queues = append(v.queues, &queue{
-			dom: l.Dom(), layout: v.journal.layout, disk: v.disk, limits: v.limits, stats: v.stats,
+			dom: l.Dom(), layout: v.journal.layout, disk: noted{v.disk, &v.noting}, limits: v.limits, stats: v.stats,
 			mem: mem, port: port, copies: copies, journal: s, resume: resume,
-			workers: v.opt.Workers, bufs: newBuffers(v.opt.Memory), timing: time.Now,
+			workers: v.opt.Workers, bufs: newBuffers(v.opt.Memory), timing: time.Now, rest: newRest(),
 		})
 	}
 	return nil
@@ -163,10 +164,12 @@ func (v *vbd) attach(l *backends.Link, resume bool) error {
 func (v *vbd) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer v.noting.serves(v.queues)()
 	var wg sync.WaitGroup
 	errs := make([]error, len(v.queues))
 	for i, q := range v.queues {
 		wg.Go(func() {
+			defer close(q.over)
 			if errs[i] = q.serve(ctx); errs[i] != nil {
 				cancel()
 			}

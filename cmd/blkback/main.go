@@ -20,6 +20,7 @@ import (
 	"goxl/backends"
 	"goxl/blkback"
 	"goxl/blkback/disk"
+	"goxl/blkback/mirror"
 	"goxl/cmd/internal/daemon"
 	"goxl/domains/logs"
 )
@@ -118,6 +119,11 @@ func serve(ctx context.Context, o blkback.Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	unmirror, err := mirror.Serve(o.Dir, driver, o.Log)
+	if err != nil {
+		return err
+	}
+	defer unmirror()
 	if err := announce(lock, disk.Formats()); err != nil {
 		return err
 	}
