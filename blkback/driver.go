@@ -39,6 +39,7 @@ type Options struct {
 	Memory   int          // bytes of data that a queue has under way; 16 MiB
 	Buffered bool         // go through the host's page cache
 	Backing  disk.Backing // which backing files an image may name; none
+	Rules    Rules        // policies of disks; none. See SetRules
 	Log      *logs.Logger // nil is silent
 }
 
@@ -49,8 +50,9 @@ const DefaultDir = "/run/goxl/blkback"
 type Driver struct {
 	opt Options
 
-	mu   sync.Mutex
-	vbds map[backends.ID]*vbd
+	mu    sync.Mutex
+	vbds  map[backends.ID]*vbd
+	rules Rules
 }
 
 // NewDriver returns a driver without disks. Its directory is made if it is missing.
@@ -77,7 +79,7 @@ func NewDriver(o Options) (*Driver, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("directory of the journals: %w", err)
 	}
-	return &Driver{opt: o, vbds: map[backends.ID]*vbd{}}, nil
+	return &Driver{opt: o, vbds: map[backends.ID]*vbd{}, rules: o.Rules}, nil
 }
 
 // Open opens the disk at n, if the toolstack has left it to us.
@@ -100,9 +102,10 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 	if err != nil {
 		return nil, err
 	}
+	log := d.opt.Log.With(logs.Uint16("dom", uint16(n.ID.Dom)), logs.Int("dev", n.ID.Dev))
 	v := &vbd{
 		node: n, opt: &d.opt, place: p, disk: dk, info: info, stats: &counters{},
-		log: d.opt.Log.With(logs.Uint16("dom", uint16(n.ID.Dom)), logs.Int("dev", n.ID.Dev)),
+		log: log, gov: newGovernor(log), rules: d.currentRules,
 	}
 	v.sectors.Store(uint64(dk.Size()) / 512)
 	v.gone = func() {
@@ -113,6 +116,10 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 	d.mu.Lock()
 	d.vbds[n.ID] = v
 	d.mu.Unlock()
+	if err := v.lookAtPolicy(ctx); err != nil { // from here on SetRules knows the disk
+		v.gone()
+		return nil, errors.Join(err, dk.Close())
+	}
 	v.log.Info("disk opened", logs.String("path", p.path), logs.String("format", string(info.Format)),
 		logs.Uint64("bytes", uint64(dk.Size())), logs.Bool("read_only", v.readOnly()), logs.Bool("direct", info.Direct))
 	return v, nil

@@ -38,6 +38,7 @@ type request struct {
 	n        int             // bytes of data
 	status   blkif.Status
 	failed   bool // by the host
+	held     hold // why it is not done, though a worker had it
 	start    time.Time
 }
 
@@ -56,6 +57,7 @@ type queue struct {
 	disk    disk.Disk
 	limits  func() blkif.Disk
 	stats   *counters
+	gov     *governor // nil: no limits
 	mem     backends.Mapping
 	port    channel
 	journal *section
@@ -79,12 +81,16 @@ type queue struct {
 	reads    []*request // reads whose data is being copied
 	ready    []*request // done, and their data not yet copied
 	answered []uint16   // entries whose response is not yet final
+	parked   []*request // writes that wait until the host has room; they count as running
 	running  int        // at workers
-	barrier  bool       // one is at a worker
-	unsent   bool       // responses are not published
+	left     int        // not done and not answered, since the queue stops
+	stopping bool
+	barrier  bool // one is at a worker
+	unsent   bool // responses are not published
 
 	work chan *request
 	done chan *request
+	halt func() // ends the waits of workers for the disk's limits
 }
 
 // serve serves the ring until ctx ends or the frontend breaks it, and returns when
@@ -96,9 +102,12 @@ func (q *queue) serve(ctx context.Context) error {
 		}
 		n := int(q.ring.Size())
 		q.work, q.done = make(chan *request, n), make(chan *request, n)
+		working, halt := context.WithCancel(ctx)
+		defer halt()
+		q.halt = halt
 		var wg sync.WaitGroup
 		for range q.workers {
-			wg.Go(q.worker)
+			wg.Go(func() { q.worker(working) })
 		}
 		events := make(chan struct{}, 1)
 		wg.Go(func() { q.pump(events) })
@@ -154,10 +163,11 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 	defer func() { q.taken, q.waiting = nil, nil }()
 	tick := time.NewTicker(idlePause)
 	defer tick.Stop()
-	stop, stopping, busy, masked := ctx.Done(), false, true, false
+	stop, busy, masked := ctx.Done(), true, false
 	var settling []chan<- struct{}
+	var retry <-chan time.Time
 	for {
-		err := q.round(stopping)
+		err := q.round()
 		if err == nil && masked { // only now may the guest send another
 			masked, err = false, q.port.Unmask()
 		}
@@ -165,11 +175,14 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 			q.drain()
 			return err
 		}
-		if stopping && q.ring.Outstanding() == 0 {
+		if q.stopping && (q.ring.Outstanding() == 0 || q.left > 0 && q.running == 0) {
 			return nil
 		}
 		if len(settling) > 0 && q.ring.Outstanding() == 0 {
 			settling = told(settling)
+		}
+		if len(q.parked) > 0 && retry == nil {
+			retry = time.After(roomPause)
 		}
 		select {
 		case <-events:
@@ -183,8 +196,12 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 			busy = false
 		case c := <-q.asked:
 			settling = append(settling, c)
+		case <-retry:
+			retry = nil
+			q.unpark()
 		case <-stop:
-			stop, stopping = nil, true
+			stop, q.stopping = nil, true
+			q.leave()
 		}
 	}
 }
@@ -192,17 +209,17 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 // round does all that can be done now: answers what is done, takes what is there, and
 // starts what may run. After it an event comes for each new request, unless requests
 // are not taken because earlier ones wait.
-func (q *queue) round(stopping bool) error {
+func (q *queue) round() error {
 	for {
 		for more := true; more; more = len(q.ready) > 0 { // start may refuse some
 			q.finish()
 			q.start()
 		}
 		q.publish()
-		if len(q.waiting) > 0 || stopping && len(q.replay) == 0 {
+		if len(q.waiting) > 0 || q.left > 0 || q.stopping && len(q.replay) == 0 {
 			return nil
 		}
-		if err := q.take(stopping); err != nil {
+		if err := q.take(); err != nil {
 			return err
 		}
 		if len(q.taken) > 0 {
@@ -217,20 +234,33 @@ func (q *queue) round(stopping bool) error {
 // drain waits for the workers after the ring broke. The guest gets no answers: the
 // indices mean nothing any more.
 func (q *queue) drain() {
+	q.halt()
+	q.leave()
 	for q.running > 0 {
-		<-q.done
-		q.running--
-		q.stats.inflight.Add(-1)
+		r := <-q.done
+		q.drop(r)
 	}
+	for _, r := range q.ready {
+		q.bufs.put(r.buf)
+	}
+	q.ready = nil
 }
 
 // collect takes r and all others that are done from the workers.
 func (q *queue) collect(r *request) {
 	for {
-		q.running--
-		q.stats.inflight.Add(-1)
-		q.barrier = q.barrier && r.Op != blkif.Barrier
-		q.ready = append(q.ready, r)
+		switch {
+		case r.held == holdNone:
+			q.running--
+			q.stats.inflight.Add(-1)
+			q.barrier = q.barrier && r.Op != blkif.Barrier
+			q.ready = append(q.ready, r)
+		case r.held == holdStop || q.stopping:
+			q.drop(r)
+		default:
+			q.stats.stalled.Add(1)
+			q.parked = append(q.parked, r)
+		}
 		select {
 		case r = <-q.done:
 		default:
@@ -241,14 +271,14 @@ func (q *queue) collect(r *request) {
 
 // take takes the next requests: those to be done once more, then, unless this process
 // is about to end, from the ring, where each is noted in the journal.
-func (q *queue) take(stopping bool) error {
+func (q *queue) take() error {
 	for len(q.taken) < maxTake && len(q.replay) > 0 {
 		e := q.replay[0]
 		q.replay = q.replay[1:]
 		copy(q.slot, q.journal.slot(e))
 		q.taken = append(q.taken, q.decode(e))
 	}
-	for !stopping && len(q.taken) < maxTake && len(q.idle) > 0 {
+	for !q.stopping && len(q.taken) < maxTake && len(q.idle) > 0 {
 		i := q.ring.Taken()
 		ok, err := q.ring.Next(q.slot)
 		if err != nil || !ok {
@@ -264,7 +294,7 @@ func (q *queue) decode(e uint16) *request {
 	r := q.idle[k]
 	q.idle = q.idle[:k]
 	q.layout.Decode(&r.Request, q.slot)
-	r.entry, r.buf, r.n, r.status, r.failed, r.start = e, nil, 0, blkif.OK, false, q.timing()
+	r.entry, r.buf, r.n, r.status, r.failed, r.held, r.start = e, nil, 0, blkif.OK, false, holdNone, q.timing()
 	return r
 }
 
@@ -288,7 +318,7 @@ func (q *queue) start() {
 	q.taken = q.taken[:0]
 	started := 0
 	for _, r := range q.waiting {
-		if !q.admit(r) {
+		if q.left > 0 || !q.admit(r) {
 			break
 		}
 		started++
@@ -507,46 +537,4 @@ func (q *queue) publish() {
 		q.stats.notified.Add(1)
 		_ = q.port.Notify() // a guest that is gone needs none
 	}
-}
-
-// worker does requests until there are no more.
-func (q *queue) worker() {
-	for r := range q.work {
-		r.status, r.failed = transfer(q.disk, r)
-		q.done <- r
-	}
-}
-
-// transfer does what r asks for. Failed says that the host could not.
-func transfer(d disk.Disk, r *request) (s blkif.Status, failed bool) {
-	off := int64(r.Sector) * blkif.SectorSize // checked against the disk's size
-	var err error
-	switch r.Op {
-	case blkif.Read:
-		_, err = d.ReadAt(r.buf, off)
-	case blkif.Write:
-		_, err = d.WriteAt(r.buf, off)
-	case blkif.Barrier:
-		if err = d.Flush(); err == nil && r.n > 0 {
-			if _, err = d.WriteAt(r.buf, off); err == nil {
-				err = d.Flush()
-			}
-		}
-	case blkif.Flush:
-		if r.n > 0 {
-			_, err = d.WriteAt(r.buf, off)
-		}
-		if err == nil {
-			err = d.Flush()
-		}
-	case blkif.Discard:
-		err = d.Discard(off, int64(r.Sectors)*blkif.SectorSize)
-	}
-	switch {
-	case err == nil:
-		return blkif.OK, false
-	case errors.Is(err, errors.ErrUnsupported):
-		return blkif.Unsupported, false
-	}
-	return blkif.Error, true
 }

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
 	"goxl/backends/backtest"
 	"goxl/backends/ring"
 	"goxl/blkback/blkif"
+	"goxl/blkback/disk"
 	"goxl/xenctrl/abi"
 )
 
@@ -254,6 +256,48 @@ func TestBrokenRingEndsTheQueue(t *testing.T) {
 	close(d.gate)
 	if err := <-done; !errors.Is(err, ring.ErrRing) {
 		t.Errorf("serve() = %v", err)
+	}
+	if q.bufs.total != 0 || q.stats.inflight.Load() != 0 {
+		t.Errorf("%d bytes of buffers are left, %d requests in flight", q.bufs.total, q.stats.inflight.Load())
+	}
+}
+
+// TestBrokenRingBesideWhatWaits breaks the ring while writes wait for room and for their
+// limit.
+func TestBrokenRingBesideWhatWaits(t *testing.T) {
+	for name, p := range map[string]Policy{
+		"for room":      {Pause: true},
+		"for the limit": {Limits: disk.Limits{Write: disk.Rate{IOPS: 1}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &memDisk{b: make([]byte, 1<<20), fail: syscall.ENOSPC}
+			m := backtest.New(t)
+			f := newFrontRing(t, m.Guest(7), blkif.X86_64, 1)
+			q := testQueue(t, m, f, d, testJournal(t, f), false)
+			q.gov = newGovernor(nil)
+			q.gov.set(p)
+			done := make(chan error, 1)
+			go func() { done <- q.serve(t.Context()) }()
+			for n := range 9 {
+				r := f.data(blkif.Write, uint64(8*n), whole(guestPages(f.g, 1)))
+				f.send(&r)
+			}
+			f.push()
+			spin(t, func() bool { return q.stats.inflight.Load() >= 8 && (!p.Pause || q.stats.stalled.Load() >= 9) })
+			binary.LittleEndian.PutUint32(f.pages[0].Bytes, 1<<30)
+			f.port.Notify()
+			select {
+			case err := <-done:
+				if !errors.Is(err, ring.ErrRing) {
+					t.Errorf("serve() = %v", err)
+				}
+			case <-time.After(5 * time.Second):
+				t.Fatal("the queue waits for what cannot be")
+			}
+			if q.bufs.total != 0 || q.stats.inflight.Load() != 0 {
+				t.Errorf("%d bytes of buffers are left, %d requests in flight", q.bufs.total, q.stats.inflight.Load())
+			}
+		})
 	}
 }
 

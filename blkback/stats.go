@@ -20,6 +20,7 @@ type counters struct {
 	replayed atomic.Uint64 // requests of a killed process done once more
 	notified atomic.Uint64 // events sent
 	waited   atomic.Uint64 // times that no buffer was free
+	stalled  atomic.Uint64 // tries of writes for which the host had no room
 	inflight atomic.Int64
 }
 
@@ -80,13 +81,14 @@ type Stats struct {
 	Refused  uint64  `json:"refused"`       // the guest's fault
 	Replayed uint64  `json:"replayed"`      // done once more for a process that was killed
 	Waited   uint64  `json:"buffer_waits"`  // times that no buffer was free
+	Stalled  uint64  `json:"room_waits"`    // tries of writes for which the host had no room
 	Notified uint64  `json:"notifications"` // events sent to the guest
 	InFlight int64   `json:"in_flight"`
 }
 
 func (c *counters) snapshot() Stats {
 	s := Stats{Errors: c.errors.Load(), Refused: c.refused.Load(), Replayed: c.replayed.Load(),
-		Waited: c.waited.Load(), Notified: c.notified.Load(), InFlight: c.inflight.Load()}
+		Waited: c.waited.Load(), Stalled: c.stalled.Load(), Notified: c.notified.Load(), InFlight: c.inflight.Load()}
 	for k, to := range map[kind]*OpStats{kindRead: &s.Read, kindWrite: &s.Write, kindFlush: &s.Flush, kindDiscard: &s.Discard} {
 		o := &c.ops[k]
 		*to = OpStats{Requests: o.requests.Load(), Bytes: o.bytes.Load(), Latency: make([]uint64, histogramBuckets)}

@@ -35,10 +35,16 @@ type vbd struct {
 	disk  disk.Disk
 	info  disk.Info
 	stats *counters
+	gov   *governor
+	rules func() Rules
 	gone  func() // forgets the device
 
 	sectors atomic.Uint64
 	noting  noting
+
+	looking sync.Mutex // at the policy
+	policy  Policy
+	said    string // by its node
 
 	// Of the present connection; nil between them.
 	journal *journal
@@ -152,7 +158,7 @@ func (v *vbd) attach(l *backends.Link, resume bool) error {
 			return err
 		}
 		v.queues = append(v.queues, &queue{
-			dom: l.Dom(), layout: v.journal.layout, disk: noted{v.disk, &v.noting}, limits: v.limits, stats: v.stats,
+			dom: l.Dom(), layout: v.journal.layout, disk: noted{v.disk, &v.noting}, limits: v.limits, stats: v.stats, gov: v.gov,
 			mem: mem, port: port, copies: copies, journal: s, resume: resume,
 			workers: v.opt.Workers, bufs: newBuffers(v.opt.Memory), timing: time.Now, rest: newRest(),
 		})
@@ -205,8 +211,12 @@ func (v *vbd) Close() error {
 // FrontKeys names no nodes: all that the frontend says is read when it connects.
 func (v *vbd) FrontKeys() []string { return nil }
 
-// Changed looks whether the disk has another size, and tells the frontend.
+// Changed looks at the disk's policy, and whether it has another size, which it tells
+// the frontend.
 func (v *vbd) Changed(ctx context.Context) error {
+	if err := v.lookAtPolicy(ctx); err != nil {
+		return err
+	}
 	r, ok := v.disk.(disk.Refresher)
 	if !ok {
 		return nil

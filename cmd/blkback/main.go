@@ -30,6 +30,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // options are what the command line says.
 type options struct {
 	blkback.Options
+	policy         string // file
 	stats, verbose bool
 }
 
@@ -52,6 +53,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		return nil
 	})
 	f.StringVar(&o.Dir, "state-dir", blkback.DefaultDir, "`folder` of what the next blkback must know; ours alone, and gone with the host")
+	f.StringVar(&o.policy, "policy", defaultPolicy, "`file` of limits of disks and what a full file system means; read again at SIGHUP")
 	f.BoolVar(&o.stats, "stats", false, "print what the running blkback has counted, as JSON, and exit")
 	f.BoolVar(&o.verbose, "v", false, "log every step")
 	if err := f.Parse(args); err != nil {
@@ -60,8 +62,10 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("blkback takes no arguments, and was given %q", strings.Join(f.Args(), " "))
 	}
-	if !filepath.IsAbs(o.Dir) {
-		return o, fmt.Errorf("--state-dir=%s is no whole path", o.Dir)
+	for name, path := range map[string]string{"state-dir": o.Dir, "policy": o.policy} {
+		if !filepath.IsAbs(path) {
+			return o, fmt.Errorf("--%s=%s is no whole path", name, path)
+		}
 	}
 	return o, nil
 }
@@ -82,7 +86,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if o.stats {
 		err = printStats(ctx, o.Dir, stdout)
 	} else {
-		err = serve(ctx, o.Options)
+		err = serve(ctx, o)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "blkback:", err)
@@ -92,11 +96,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // serve does the daemon's work until ctx ends.
-func serve(ctx context.Context, o blkback.Options) (err error) {
-	driver, err := blkback.NewDriver(o)
+func serve(ctx context.Context, o options) (err error) {
+	if o.Rules, err = readPolicy(o.policy); err != nil {
+		return err
+	}
+	driver, err := blkback.NewDriver(o.Options)
 	if err != nil {
 		return err
 	}
+	defer followPolicy(ctx, o, driver)()
 	lock, err := takeLock(ctx, filepath.Join(o.Dir, "lock"), o.Log)
 	if err != nil {
 		return err

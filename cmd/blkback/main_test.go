@@ -17,7 +17,7 @@ import (
 )
 
 func TestParseOptions(t *testing.T) {
-	def := options{Options: blkback.Options{Dir: blkback.DefaultDir}}
+	def := options{Options: blkback.Options{Dir: blkback.DefaultDir}, policy: defaultPolicy}
 	for _, tt := range []struct {
 		args string
 		want func(o *options)
@@ -31,6 +31,8 @@ func TestParseOptions(t *testing.T) {
 		{"--backing-dir /a/ --backing-dir=/b", func(o *options) { o.Backing.Dirs = []string{"/a", "/b"} }, ""},
 		{"--backing-dir=b", nil, "no whole path"},
 		{"--state-dir=here", nil, "no whole path"},
+		{"--policy /etc/x", func(o *options) { o.policy = "/etc/x" }, ""},
+		{"--policy=x", nil, "--policy=x is no whole path"},
 		{"7", nil, `no arguments, and was given "7"`},
 		{"--workers=many", nil, "invalid value"},
 	} {
