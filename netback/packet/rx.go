@@ -28,10 +28,12 @@ type Rx struct {
 	flags       netif.RxFlags
 	gso         netif.GSOType
 	segmentSize uint16
+	hash        Hash
+	hashed      bool
 }
 
-// MaxRxSlots is how many slots a frame takes at most.
-const MaxRxSlots = (netif.MaxPacket+ethHeader+abi.PageSize-1)/abi.PageSize + 1
+// MaxRxSlots is how many slots a frame takes at most: its pages and two extra infos.
+const MaxRxSlots = (netif.MaxPacket+ethHeader+abi.PageSize-1)/abi.PageSize + 2
 
 // NewRx looks at a frame that the tap gave under header h. Where the frontend does
 // not take blank checksums it completes the checksum in f. The error says why the
@@ -75,33 +77,51 @@ func NewRx(f []byte, h VNet, a Accepts) (Rx, error) {
 
 func (p *Rx) pages() int { return (p.Len + abi.PageSize - 1) / abi.PageSize }
 
-// Slots returns how many slots the frame takes.
-func (p *Rx) Slots() int {
+// SetHash has the frontend told the frame's hash. Only one that chose an algorithm
+// understands that.
+func (p *Rx) SetHash(h Hash) { p.hash, p.hashed = h, true }
+
+// extras returns how many extra infos follow the first slot.
+func (p *Rx) extras() (n int) {
 	if p.gso != netif.GSONone {
-		return p.pages() + 1
+		n++
 	}
-	return p.pages()
+	if p.hashed {
+		n++
+	}
+	return n
 }
+
+// putExtra writes extra info number i: what segmentation there is comes first.
+func (p *Rx) putExtra(slot []byte, i int) {
+	e := netif.Extra{Type: netif.ExtraHash, HashType: p.hash.Type, Algorithm: netif.HashToeplitz, Hash: p.hash.Value}
+	if i == 0 && p.gso != netif.GSONone {
+		e = netif.Extra{Type: netif.ExtraGSO, GSO: p.gso, SegmentSize: p.segmentSize, More: p.hashed}
+	}
+	e.Put(slot)
+}
+
+// Slots returns how many slots the frame takes.
+func (p *Rx) Slots() int { return p.pages() + p.extras() }
 
 // Put writes the response for the frame's slot i to slot, which may be the ring's
 // copy of the request r, and returns which bytes of the frame belong into the page
-// of that request, at its start: none for the extra info, which is slot 1.
+// of that request, at its start: none for extra infos, which follow slot 0.
 func (p *Rx) Put(slot []byte, i int, r netif.RxRequest) (from, to int) {
-	page := i
-	if p.gso != netif.GSONone && i > 0 {
-		if i == 1 {
-			e := netif.Extra{Type: netif.ExtraGSO, GSO: p.gso, SegmentSize: p.segmentSize}
-			e.Put(slot)
+	page, extras := i, p.extras()
+	if i > 0 {
+		if i <= extras {
+			p.putExtra(slot, i-1)
 			return 0, 0
 		}
-		page--
+		page -= extras
 	}
 	from = page * abi.PageSize
 	to = min(from+abi.PageSize, p.Len)
 	resp := netif.RxResponse{ID: r.ID, Status: netif.Status(to - from)}
 	if i == 0 {
 		resp.Flags = p.flags
-		if p.gso != netif.GSONone {
+		if extras > 0 {
 			resp.Flags |= netif.RxExtraInfo
 		}
 	}
