@@ -12,8 +12,15 @@ import (
 // front is what a frontend wrote before it connected, checked.
 type front struct {
 	queues   []frontQueue
+	ctrl     *frontCtrl // nil: has no control ring
 	accepts  packet.Accepts
 	rxNotify bool // sends events when it gives pages
+}
+
+// frontCtrl is a control ring.
+type frontCtrl struct {
+	ref  abi.GrantRef
+	port abi.Port
 }
 
 // frontQueue is one pair of rings. Equal ports are one channel for both.
@@ -31,7 +38,8 @@ const (
 // backends.ErrFrontend.
 func readFront(ctx context.Context, l *backends.Link, maxQueues int) (*front, error) {
 	k, err := l.Front(ctx, "multi-queue-num-queues", "request-rx-copy", "feature-rx-notify", "feature-sg",
-		"feature-gso-tcpv4", "feature-gso-tcpv6", "feature-no-csum-offload", "feature-ipv6-csum-offload")
+		"feature-gso-tcpv4", "feature-gso-tcpv6", "feature-no-csum-offload", "feature-ipv6-csum-offload",
+		"ctrl-ring-ref", "event-channel-ctrl")
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +81,21 @@ func readFront(ctx context.Context, l *backends.Link, maxQueues int) (*front, er
 		}
 		f.queues = append(f.queues, q)
 	}
-	return f, nil
+	f.ctrl, err = readCtrl(k)
+	return f, err
+}
+
+// readCtrl finds the control ring: none without its page, whatever else there is.
+func readCtrl(k backends.Keys) (*frontCtrl, error) {
+	ref, given, err := k.Uint("ctrl-ring-ref", 0, maxRef)
+	if err != nil || !given {
+		return nil, err
+	}
+	port, err := k.Need("event-channel-ctrl", 0, maxPort)
+	if err != nil {
+		return nil, err
+	}
+	return &frontCtrl{abi.GrantRef(ref), abi.Port(port)}, nil
 }
 
 func readQueue(ctx context.Context, l *backends.Link, dir string) (frontQueue, error) {

@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"sync/atomic"
 	"unsafe"
+
+	"goxl/netback/netif"
+	"goxl/netback/tap"
 )
 
 // A response overwrites the request in its slot before the guest sees that it is
@@ -59,4 +62,55 @@ func (j journal) lost(from uint32) []uint16 {
 		ids[i] = binary.LittleEndian.Uint16(j.b[journalIDs+2*slot:])
 	}
 	return ids
+}
+
+// Layout of the control ring's journal: the index behind the last answer that may have
+// been written, which of two places has the settings, that answer, the two places.
+const (
+	ctrlJournalAt   = journalQueue * tap.MaxQueues // behind the journals of all queues that there may be
+	ctrlAnswer      = 8
+	ctrlSettings    = 32
+	ctrlJournalSize = ctrlSettings + 2*hashingSize
+	vifJournalSize  = ctrlJournalAt + ctrlJournalSize
+)
+
+// ctrlJournal is of the control ring. It belongs to the goroutine of that ring.
+type ctrlJournal struct{ b []byte }
+
+// newCtrlJournal lays a journal over a part of a vif's memory.
+func newCtrlJournal(mem []byte) ctrlJournal {
+	return ctrlJournal{mem[ctrlJournalAt:vifJournalSize:vifJournalSize]}
+}
+
+func (j ctrlJournal) word(at int) *uint32 { return (*uint32)(unsafe.Pointer(&j.b[at])) }
+
+func (j ctrlJournal) place(n uint32) []byte {
+	return j.b[ctrlSettings+int(n&1)*hashingSize:][:hashingSize]
+}
+
+// hashing returns the settings that were kept last, the zero ones if none were.
+func (j ctrlJournal) hashing(queues int) (*hashing, error) {
+	return parseHashing(j.place(atomic.LoadUint32(j.word(4))), queues)
+}
+
+// keep keeps settings. Killed at any time, they are the old or the new ones.
+func (j ctrlJournal) keep(h *hashing) {
+	next := atomic.LoadUint32(j.word(4)) + 1
+	h.put(j.place(next))
+	atomic.StoreUint32(j.word(4), next)
+}
+
+// start forgets the answer: none is written beyond index at.
+func (j ctrlJournal) start(at uint32) { atomic.StoreUint32(j.word(0), at) }
+
+// note says before an answer is written at index at what it will be.
+func (j ctrlJournal) note(at uint32, rsp netif.CtrlResponse) {
+	rsp.Put(j.b[ctrlAnswer:])
+	atomic.StoreUint32(j.word(0), at+1)
+}
+
+// lost returns the answer at index at if an earlier process may have written it
+// without telling the guest.
+func (j ctrlJournal) lost(at uint32) (netif.CtrlResponse, bool) {
+	return netif.ParseCtrlResponse(j.b[ctrlAnswer:]), atomic.LoadUint32(j.word(0))-at == 1
 }

@@ -315,5 +315,6 @@ func (discard) Read([]byte) (int, error)    { select {} }
 func (discard) TryRead([]byte) (int, error) { return 0, nil }
 func (discard) Write([]byte) error          { return nil }
 func (discard) Interrupt() error            { return nil }
+func (discard) Resume() error               { return nil }
 func (discard) SetCarrier(bool) error       { return nil }
 func (discard) Close() error                { return nil }

@@ -52,6 +52,9 @@ type rxQueue struct {
 	journal journal
 	arena   []byte
 	wait    patience
+	number  int    // of the queue
+	inbox   inbox  // frames that other queues' streams brought
+	rest    []byte // what was taken out of it and is not dealt with
 
 	frame  [rxBatch]rxFrame
 	slots  int // taken and not answered
@@ -62,25 +65,36 @@ type rxQueue struct {
 	stalled time.Time // since when frames are dropped at once; zero: they are not
 }
 
+// connect makes q the receiving half of queue number i of s.
+func (q *rxQueue) connect(s *session, i int, w *waker, wait patience) {
+	q.vif, q.tap, q.number, q.waker, q.kick, q.wait = s, s.queues[i].tap, i, w, w.listen(), wait
+	q.journal = newJournal(s.journal, i, true)
+}
+
 // run serves the ring in mem until ctx ends, or the guest breaks the rules.
 func (q *rxQueue) run(ctx context.Context, mem []byte, resumed bool) (err error) {
 	if q.back, err = ring.NewBack(mem, netif.RxSlotSize); err == nil {
 		err = q.resume(resumed)
 	}
 	for err == nil && ctx.Err() == nil {
-		var n int
-		if n, err = q.fill(); err == nil {
-			err = q.deliver(ctx, n)
+		if err = q.turn(ctx); errors.Is(err, os.ErrDeadlineExceeded) {
+			err = q.tap.Resume() // there is something in the inbox, or ctx has ended
 		}
-		if err == nil && q.longStalled() {
-			err = q.darkness(ctx)
-		}
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) { // was told to end
-		return nil
 	}
 	if errors.Is(err, ring.ErrRing) {
 		return fmt.Errorf("receive ring: %w", err)
+	}
+	return err
+}
+
+// turn carries one batch.
+func (q *rxQueue) turn(ctx context.Context) error {
+	n, err := q.fill()
+	if err == nil {
+		err = q.deliver(ctx, n)
+	}
+	if err == nil && q.longStalled() {
+		err = q.darkness(ctx)
 	}
 	return err
 }
@@ -107,10 +121,14 @@ func (q *rxQueue) resume(resumed bool) error {
 // fill waits for a frame and reads what else is there. It returns how many frames
 // there are for the guest.
 func (q *rxQueue) fill() (int, error) {
-	n, used := 0, 0
-	size, err := q.tap.Read(q.arena[:tap.MaxRead])
+	n, used := q.unpack(), 0
+	read := q.tap.Read
+	if n > 0 {
+		read = q.tap.TryRead
+	}
+	size, err := read(q.arena[:tap.MaxRead])
 	for err == nil && size > 0 {
-		if q.accept(n, q.arena[used:used+size]) {
+		if q.accept(n, q.arena[used:used+size], false) {
 			used += (size + 7) &^ 7
 			n++
 		}
@@ -125,21 +143,34 @@ func (q *rxQueue) fill() (int, error) {
 	return n, err
 }
 
-// accept makes b, a header and a frame, number n of the batch, if it is for the guest.
-func (q *rxQueue) accept(n int, b []byte) bool {
+// accept makes b, a header and a frame, number n of the batch, if it is for the guest
+// and for this queue. Ours says that another queue has found out that it is.
+func (q *rxQueue) accept(n int, b []byte, ours bool) bool {
 	if len(b) < packet.VNetSize {
 		q.vif.counters.rxUnfit.Add(1)
 		return false
 	}
 	f := b[packet.VNetSize:]
-	if !q.vif.mcast.Wants(f) {
+	if !ours && !q.vif.mcast.Wants(f) {
 		q.vif.counters.rxFiltered.Add(1)
 		return false
+	}
+	var hash packet.Hash
+	var hashed bool
+	if h := q.vif.hash.Load(); h != nil {
+		var to int
+		if to, hash, hashed = h.queue(f, len(q.vif.queues)); to != q.number && !ours {
+			q.give(to, b)
+			return false
+		}
 	}
 	rx, err := packet.NewRx(f, packet.ParseVNet(b), q.vif.accepts)
 	if err != nil {
 		q.vif.counters.rxUnfit.Add(1)
 		return false
+	}
+	if hashed {
+		rx.SetHash(hash)
 	}
 	q.frame[n] = rxFrame{rx, f}
 	return true
@@ -228,6 +259,9 @@ func (q *rxQueue) darkness(ctx context.Context) error {
 		}
 	}
 	q.stalled = time.Time{}
+	for n := q.unpack(); n > 0; n = q.unpack() {
+		q.vif.counters.rxStalled.Add(uint64(n))
+	}
 	for {
 		size, err := q.tap.TryRead(q.arena)
 		if err != nil || size == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"goxl/backends"
 	"goxl/netback/packet"
@@ -17,6 +18,7 @@ type tapQueue interface {
 	TryRead(b []byte) (int, error)
 	Write(b []byte) error
 	Interrupt() error
+	Resume() error
 	SetCarrier(on bool) error
 	Close() error
 }
@@ -32,8 +34,10 @@ type session struct {
 	resumed  bool // an earlier process served these rings
 
 	queues  []*queue
+	ctrl    *ctrlRing // nil: the guest has none
 	wakers  []*waker
 	journal []byte
+	hash    atomic.Pointer[hashing] // nil: the host chooses the queues of frames
 
 	mu      sync.Mutex
 	stalled int // queues that do not want the carrier
@@ -68,6 +72,9 @@ func (s *session) serve(parent context.Context) error {
 		carry(q.txRing, q.tx.run)
 		carry(q.rxRing, q.rx.run)
 	}
+	if s.ctrl != nil {
+		carry(s.ctrl.page, s.ctrl.run)
+	}
 	<-ctx.Done()
 	for _, w := range s.wakers {
 		_ = w.port.Close()
@@ -99,10 +106,13 @@ func (s *session) carrier(change int) {
 func (s *session) close() error {
 	var errs []error
 	for _, q := range s.queues {
-		errs = append(errs, q.tap.Close(), freeArena(q.tx.arena), freeArena(q.rx.arena))
+		errs = append(errs, q.tap.Close(), freeArena(q.tx.arena), freeArena(q.rx.arena), q.rx.inbox.close())
+	}
+	if s.ctrl != nil {
+		errs = append(errs, freeArena(s.ctrl.arena))
 	}
 	errs = append(errs, freeArena(s.journal))
-	s.queues, s.journal = nil, nil
+	s.queues, s.ctrl, s.journal = nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -117,7 +127,15 @@ func (s *session) connect(l *backends.Link, f *front, taps []tapQueue, wait pati
 			return err
 		}
 	}
-	return nil
+	return s.connectCtrl(l, f)
+}
+
+// use has frames hashed as h says from now on.
+func (s *session) use(h *hashing) {
+	if !h.active() {
+		h = nil
+	}
+	s.hash.Store(h)
 }
 
 func (s *session) connectQueue(l *backends.Link, i int, f frontQueue, wait patience) (err error) {
@@ -139,7 +157,7 @@ func (s *session) connectQueue(l *backends.Link, i int, f frontQueue, wait patie
 		}
 	}
 	q.tx = txQueue{vif: s, tap: q.tap, waker: txWaker, kick: txWaker.listen(), journal: newJournal(s.journal, i, false)}
-	q.rx = rxQueue{vif: s, tap: q.tap, waker: rxWaker, kick: rxWaker.listen(), journal: newJournal(s.journal, i, true), wait: wait}
+	q.rx.connect(s, i, rxWaker, wait)
 	if q.tx.batch, err = l.NewBatch(); err != nil {
 		return err
 	}

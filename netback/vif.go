@@ -52,6 +52,7 @@ func (v *vif) Features(context.Context) ([]backends.Key, error) {
 		backends.Flag("feature-multicast-control", true),
 		backends.Flag("feature-dynamic-multicast-control", true),
 		backends.Flag("feature-split-event-channels", true),
+		backends.Flag("feature-ctrl-ring", true),
 		backends.Uint("multi-queue-max-queues", uint64(v.d.MaxQueues)),
 	}, nil
 }
@@ -104,7 +105,7 @@ func (v *vif) connect(ctx context.Context, l *backends.Link, resumed bool) (err 
 		dom: l.Dom(), accepts: f.accepts, guard: guard, mcast: v.mcast,
 		rate: &v.rate, counters: &counters{}, resumed: resumed,
 	}
-	if s.journal, err = openJournal(v.journalPath(), journalQueue*len(f.queues), !resumed); err != nil {
+	if s.journal, err = openJournal(v.journalPath(), vifJournalSize, !resumed); err != nil {
 		return err
 	}
 	defer func() {

@@ -112,8 +112,11 @@ func (q *Queue) Write(b []byte) error {
 	return q.out.err
 }
 
-// Interrupt ends a running Read, and every later one.
+// Interrupt ends a running Read, and every later one until Resume.
 func (q *Queue) Interrupt() error { return q.f.SetReadDeadline(time.Unix(1, 0)) }
+
+// Resume lets Reads wait again.
+func (q *Queue) Resume() error { return q.f.SetReadDeadline(time.Time{}) }
 
 // SetCarrier says whether the interface has a carrier, in all its queues. Kernels
 // before 5.0 do not know that.

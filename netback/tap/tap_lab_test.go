@@ -18,7 +18,7 @@ import (
 
 // ownNetwork gives the test a network of its own, if it may have one. The thread
 // is never given back, so that no other test finds itself there.
-func ownNetwork(t *testing.T) {
+func ownNetwork(t testing.TB) {
 	t.Helper()
 	runtime.LockOSThread()
 	err := unix.Unshare(unix.CLONE_NEWNET)
@@ -36,7 +36,7 @@ func ownNetwork(t *testing.T) {
 	}
 }
 
-func create(t *testing.T, name, tag string) *Device {
+func create(t testing.TB, name, tag string) *Device {
 	t.Helper()
 	d, err := Create(name, tag)
 	if err != nil {
@@ -50,7 +50,7 @@ func create(t *testing.T, name, tag string) *Device {
 	return d
 }
 
-func attach(t *testing.T, d *Device, n int, o Offloads) []*Queue {
+func attach(t testing.TB, d *Device, n int, o Offloads) []*Queue {
 	t.Helper()
 	queues, err := d.Attach(n, o)
 	if err != nil {
@@ -66,7 +66,7 @@ func attach(t *testing.T, d *Device, n int, o Offloads) []*Queue {
 	return queues
 }
 
-func must[T any](t *testing.T) func(T, error) T {
+func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {
@@ -77,7 +77,7 @@ func must[T any](t *testing.T) func(T, error) T {
 }
 
 // up sets an interface up with an address and a neighbour to send to.
-func up(t *testing.T, name string) {
+func up(t testing.TB, name string) {
 	t.Helper()
 	l := must[netlink.Link](t)(netlink.LinkByName(name))
 	addr := must[*netlink.Addr](t)(netlink.ParseAddr("10.9.0.1/24"))
@@ -91,7 +91,7 @@ func up(t *testing.T, name string) {
 }
 
 // udp sends a datagram to the neighbour.
-func udp(t *testing.T, size int) {
+func udp(t testing.TB, size int) {
 	t.Helper()
 	fd := must[int](t)(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
 	defer unix.Close(fd)
@@ -236,6 +236,14 @@ func TestLabReadEnds(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatal("Read did not end")
 		}
+	}
+	if _, err := q[0].TryRead(make([]byte, MaxRead)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("TryRead() = %v after Interrupt", err)
+	}
+	if n, err := 0, q[0].Resume(); err != nil {
+		t.Error(err)
+	} else if n, err = q[0].TryRead(make([]byte, MaxRead)); n != 0 || err != nil {
+		t.Errorf("TryRead() = %d, %v after Resume", n, err)
 	}
 	if err := q[0].Write(append(make([]byte, 10), make([]byte, 60)...)); !errors.Is(err, ErrDown) {
 		t.Errorf("Write to an interface that is down = %v", err)

@@ -49,6 +49,9 @@ func (q *Queue) Write([]byte) error { return errors.ErrUnsupported }
 // Interrupt is unsupported.
 func (q *Queue) Interrupt() error { return errors.ErrUnsupported }
 
+// Resume is unsupported.
+func (q *Queue) Resume() error { return errors.ErrUnsupported }
+
 // SetCarrier is unsupported.
 func (q *Queue) SetCarrier(bool) error { return errors.ErrUnsupported }
 
