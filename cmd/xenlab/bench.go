@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -20,9 +21,10 @@ const kernelCache = "/var/cache/goxl"
 
 const oursXL = "/opt/goxl/bin/xl"
 
-// bench measures two programs in turn on one host.
+// bench measures two programs in turn on the same hosts.
 type bench struct {
-	host    *lab.Host
+	host    *lab.Host // the first one, or the only one
+	hosts   []*lab.Host
 	show    *progress
 	genuine string
 	rounds  int
@@ -32,14 +34,16 @@ type bench struct {
 // part is a piece of the benchmark that can be run alone.
 type part struct {
 	name, what string
+	hosts      int // that it needs
 	run        func(*bench, context.Context) error
 }
 
 var parts = []part{
-	{"lives", "create and destroy with Debian's kernel", (*bench).lives},
-	{"moves", "save, restore, migrate", (*bench).moves},
-	{"row", "guests one after the other", (*bench).inARow},
-	{"crowd", "guests eight at a time", (*bench).atOnce},
+	{"lives", "create and destroy with Debian's kernel", 1, (*bench).lives},
+	{"moves", "save, restore", 1, (*bench).moves},
+	{"row", "guests one after the other", 1, (*bench).inARow},
+	{"crowd", "guests eight at a time", 1, (*bench).atOnce},
+	{"hosts", "migrate from one host to the other", 2, (*bench).betweenHosts},
 }
 
 func benchCommand() *cli.Command {
@@ -48,7 +52,7 @@ func benchCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "xen", Value: lab.Xen417.Xen, Usage: "`RELEASE` of Xen"},
 			&cli.IntFlag{Name: "rounds", Value: 5, Usage: "`NUMBER` of times that lives and moves are measured"},
-			&cli.StringSliceFlag{Name: "part", Usage: "only `PART`: lives, moves, row, crowd; may be repeated"},
+			&cli.StringSliceFlag{Name: "part", Usage: "only `PART`: " + partNames() + "; may be repeated"},
 			&cli.StringFlag{Name: "name", Usage: "on a running lab of that `NAME`"},
 			&cli.BoolFlag{Name: "table", Usage: "measure nothing: make the table anew from bench/samples.json and bench/notes.txt"},
 		},
@@ -74,23 +78,8 @@ func runBench(c *cli.Context) error {
 	show := newProgress(c.App.ErrWriter)
 	defer show.Close()
 	b := &bench{show: show, rounds: c.Int("rounds")}
-	closeLab, err := b.open(c, module)
-	if err != nil {
-		return err
-	}
-	defer closeLab()
-	for _, p := range chosen {
-		done := show.Step(p.what, 4*time.Minute)
-		err := p.run(b, c.Context)
-		done(err)
-		if err != nil {
-			return err
-		}
-		got, err := b.piece(c.Context, p.name, module)
-		if err == nil {
-			err = keep(dir, got)
-		}
-		if err != nil {
+	for n := range mostHosts(chosen) {
+		if err := b.onHosts(c, module, n+1, chosen); err != nil {
 			return err
 		}
 	}
@@ -98,6 +87,50 @@ func runBench(c *cli.Context) error {
 	text, err := writeBenchTable(dir)
 	fmt.Fprint(c.App.Writer, "\n"+text)
 	return err
+}
+
+// onHosts measures those parts that need n hosts, in a lab that has no more.
+func (b *bench) onHosts(c *cli.Context, module string, n int, chosen []part) error {
+	chosen = slices.DeleteFunc(slices.Clone(chosen), func(p part) bool { return p.hosts != n })
+	if len(chosen) == 0 {
+		return nil
+	}
+	closeLab, err := b.open(c, module, n)
+	if err != nil {
+		return err
+	}
+	defer closeLab()
+	for _, p := range chosen {
+		done := b.show.Step(p.what, 4*time.Minute)
+		err := p.run(b, c.Context)
+		done(err)
+		if err != nil {
+			return err
+		}
+		got, err := b.piece(c.Context, p.name, module)
+		if err == nil {
+			err = keep(filepath.Join(module, "bench"), got)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mostHosts(chosen []part) (n int) {
+	for _, p := range chosen {
+		n = max(n, p.hosts)
+	}
+	return n
+}
+
+func partNames() string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func chosenParts(names []string) ([]part, error) {
@@ -115,8 +148,9 @@ func chosenParts(names []string) ([]part, error) {
 	return chosen, nil
 }
 
-// open starts a host, or takes one that runs, and puts on it what is measured.
-func (b *bench) open(c *cli.Context, module string) (closeLab func() error, err error) {
+// open starts n hosts, or takes those of a lab that runs, and puts on them what is
+// measured.
+func (b *bench) open(c *cli.Context, module string, n int) (closeLab func() error, err error) {
 	cache, err := lab.OpenCache(c.String("cache"))
 	if err != nil {
 		return nil, err
@@ -126,7 +160,7 @@ func (b *bench) open(c *cli.Context, module string) (closeLab func() error, err 
 	if name := c.String("name"); name != "" {
 		l, err = attachWithPrograms(c.Context, cache, module, name)
 	} else {
-		l, err = b.up(c, cache, module)
+		l, err = b.up(c, cache, module, n)
 		if err == nil {
 			closeLab = l.Close
 		}
@@ -134,10 +168,17 @@ func (b *bench) open(c *cli.Context, module string) (closeLab func() error, err 
 	if err != nil {
 		return nil, err
 	}
-	b.host, b.genuine = l.Hosts[0], "/usr/lib/xen-"+l.Release()+"/bin/xl"
-	err = mini.Install(c.Context, cache, b.host, b.show)
-	if err == nil {
-		_, err = b.host.Output(c.Context, "cat >"+preludeFile+" <<'EOF'\n"+prelude+"EOF")
+	b.hosts, b.host, b.genuine = l.Hosts, l.Hosts[0], "/usr/lib/xen-"+l.Release()+"/bin/xl"
+	if len(b.hosts) < n {
+		err = fmt.Errorf("lab %s has %d of the %d hosts that this needs: start one with --hosts %d", l.Name, len(b.hosts), n, n)
+	}
+	for _, h := range b.hosts {
+		if err == nil {
+			err = mini.Install(c.Context, cache, h, b.show)
+		}
+		if err == nil {
+			_, err = h.Output(c.Context, "cat >"+preludeFile+" <<'EOF'\n"+prelude+"EOF")
+		}
 	}
 	if err != nil {
 		closeLab()
@@ -146,12 +187,12 @@ func (b *bench) open(c *cli.Context, module string) (closeLab func() error, err 
 	return closeLab, nil
 }
 
-func (b *bench) up(c *cli.Context, cache *lab.Cache, module string) (*lab.Lab, error) {
+func (b *bench) up(c *cli.Context, cache *lab.Cache, module string, n int) (*lab.Lab, error) {
 	release, err := lab.ParseRelease(c.String("xen"))
 	if err != nil {
 		return nil, err
 	}
-	return upWithPrograms(c.Context, cache, module, release, b.show)
+	return upWithPrograms(c.Context, cache, module, release, n, b.show)
 }
 
 // attachWithPrograms finds a lab that runs and puts our programs on it.
@@ -168,7 +209,7 @@ func attachWithPrograms(ctx context.Context, cache *lab.Cache, module, name stri
 	if err := suite.Programs(ctx, module, dir, "./cmd/xl"); err != nil {
 		return nil, err
 	}
-	return l, install(ctx, l.Hosts[0], dir)
+	return l, installAll(ctx, l, dir)
 }
 
 // turn returns both programs; who begins changes with i, so that what drifts hits

@@ -88,7 +88,7 @@ func (r *row) line() string {
 		ratio = fmt.Sprintf("%.2f", r.ratio())
 	}
 	if r.Target > 0 {
-		target = fmt.Sprintf("%.1f", r.Target)
+		target = strings.TrimSuffix(fmt.Sprintf("%.2f", r.Target), "0")
 		if r.Own {
 			target = "ours " + target
 		}
@@ -185,7 +185,7 @@ func writeBenchTable(dir string) (string, error) {
 // missed, and where each part comes from.
 func benchTable(all []piece, notes map[string]string) string {
 	var b, why, from strings.Builder
-	b.WriteString("# Ours and the genuine xl, in turn on one host\n\nMade by `make bench`. Medians; a ratio below 1 says that ours needs less. " +
+	b.WriteString("# Ours and the genuine xl, in turn on the same hosts\n\nMade by `make bench`. Medians; a ratio below 1 says that ours needs less. " +
 		"The targets are for the ratio, but where they say \"ours\". The guests of \"create\" and \"destroy\" boot Debian's kernel with 192 MiB, " +
 		"a disk and a network device, from examples/; the others are mini guests (lab/mini). On an emulated machine only the ratios mean anything.\n\n" +
 		"| Operation | ours | genuine | ratio | target | met | samples |\n|---|---:|---:|---:|---:|---|---:|\n")

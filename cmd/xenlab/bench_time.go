@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"goxl/lab"
 )
 
 // preludeFile has the shell function that measures: in dom0, without ssh's time and
@@ -44,9 +46,14 @@ const patience = 10 * time.Minute
 // sh runs a script in dom0's bash, where us and gone are known, and returns what
 // it prints.
 func (b *bench) sh(ctx context.Context, script string) (string, error) {
+	return b.on(ctx, b.host, script)
+}
+
+// on is sh on any of the hosts.
+func (b *bench) on(ctx context.Context, h *lab.Host, script string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return b.host.Output(ctx, "bash <<'EOF'\n. "+preludeFile+"\n"+script+"\nEOF")
+	return h.Output(ctx, "bash <<'EOF'\n. "+preludeFile+"\n"+script+"\nEOF")
 }
 
 // times runs a script and returns the times that its calls of us took, in

@@ -90,7 +90,7 @@ func demo(c *cli.Context) error {
 	}
 	show := newProgress(c.App.ErrWriter)
 	defer show.Close()
-	l, err := upWithPrograms(c.Context, cache, module, release, show)
+	l, err := upWithPrograms(c.Context, cache, module, release, 1, show)
 	if err != nil {
 		return err
 	}
@@ -99,9 +99,9 @@ func demo(c *cli.Context) error {
 	return newStage(c.App.Writer, l.Hosts[0], begin).play(c.Context, scenes(c.String("xl")))
 }
 
-// upWithPrograms starts a host that has our xl and the example guests in /opt/goxl. It is
+// upWithPrograms starts hosts that have our xl and the example guests in /opt/goxl. It is
 // built while the host boots; an image that is missing is made first.
-func upWithPrograms(ctx context.Context, cache *lab.Cache, module string, r lab.Release, show *progress) (*lab.Lab, error) {
+func upWithPrograms(ctx context.Context, cache *lab.Cache, module string, r lab.Release, hosts int, show *progress) (*lab.Lab, error) {
 	image, err := cache.Image(ctx, r, show)
 	if err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func upWithPrograms(ctx context.Context, cache *lab.Cache, module string, r lab.
 		done(err)
 		built <- err
 	}()
-	l, err := lab.Up(ctx, cache, image, lab.Options{MemMiB: 3072, Progress: show})
+	l, err := lab.Up(ctx, cache, image, lab.Options{Hosts: hosts, MemMiB: 3072, Progress: show})
 	if err != nil {
 		<-built
 		return nil, err
@@ -127,12 +127,21 @@ func upWithPrograms(ctx context.Context, cache *lab.Cache, module string, r lab.
 		return nil, errors.Join(err, l.Close())
 	}
 	done := show.Step("copy it to dom0", 5*time.Second)
-	err = install(ctx, l.Hosts[0], dir)
+	err = installAll(ctx, l, dir)
 	done(err)
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+func installAll(ctx context.Context, l *lab.Lab, dir string) error {
+	for _, h := range l.Hosts {
+		if err := install(ctx, h, dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // install copies what [suite.Programs] built into dom0, and makes the disks of
