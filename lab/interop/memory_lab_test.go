@@ -137,6 +137,15 @@ func TestLabFullHost(t *testing.T) {
 			}
 		})
 	}
+	// A vif whose script fails ends a creation after domain 0 has made room for it.
+	doomed := namedMini(t, "full-doomed", "pvh", size, 1, "", "vif=['script=/bin/false']")
+	checkSame(t, genuine, "refused after domain 0 gave", func() {
+		r := ours.Run(t, dom0.Patience, "-v", "create", "-q", "-p", doomed.cfg)
+		if r.Code == 0 || !strings.Contains(r.Stderr, "/bin/false") {
+			t.Errorf("exit %d, and not for the vif's script: %s", r.Code, r.Stderr)
+		}
+	})
+	eventually(t, dom0.Patience, "domain 0 to have its memory again", func() bool { return int(domainInfo(t, "0").Pages.KiB()) >= full-1024 })
 }
 
 // checkSame checks that what is done leaves free memory, domain 0's target and the
