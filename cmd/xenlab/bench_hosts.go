@@ -24,9 +24,23 @@ case "$*" in *--offer*) port=7803;; %s\ *) port=7801;; *) port=7802;; esac
 exec socat -t 600 - TCP:$host:$port
 `
 
-// mover is one way to move a guest: by a program, over a command, with options.
-type mover struct {
-	xl, command, options string
+// How a guest gets to the other host.
+const (
+	plainWay = "a plain way"
+	sshWay   = "ssh"
+	ownWay   = "its own way"
+)
+
+// wayOptions are the words of "xl migrate" that move a guest in such a way.
+func wayOptions(name, way, xl string, to *lab.Host) string {
+	receiver := fmt.Sprintf("10.77.0.%d %s migrate-receive", to.Number, xl)
+	switch way {
+	case plainWay:
+		return fmt.Sprintf("-s '' %s '%s %s'", name, wayFile, receiver)
+	case ownWay:
+		return fmt.Sprintf("--streams=2 -s '' %s 'ssh %s'", name, receiver)
+	}
+	return fmt.Sprintf("-s '' %s 'ssh %s'", name, receiver)
 }
 
 // travel is a guest that is moved between the hosts, again and again.
@@ -48,19 +62,19 @@ func (b *bench) betweenHosts(ctx context.Context) error {
 	}
 	for i := range b.rounds {
 		for _, t := range travels {
-			for _, link := range []string{"a plain way", "ssh"} {
+			for _, way := range []string{plainWay, sshWay} {
 				for _, xl := range b.turn(i) {
-					if err := b.there(ctx, t, link, xl); err != nil {
+					if err := b.there(ctx, t, way, xl); err != nil {
 						return err
 					}
 				}
 			}
-			if err := b.there(ctx, t, "its own way", oursXL); err != nil {
+			if err := b.there(ctx, t, ownWay, oursXL); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return b.seenFromOutside(ctx)
 }
 
 // layWay makes the way without encryption, both ways.
@@ -80,7 +94,7 @@ func (b *bench) layWay(ctx context.Context) error {
 // there moves a guest there and back, and writes down how long that took and how long
 // the guest stood still. The guest tells the latter by the time of day, in which two
 // hosts differ by what a way back takes off again.
-func (b *bench) there(ctx context.Context, t travel, link, xl string) error {
+func (b *bench) there(ctx context.Context, t travel, way, xl string) error {
 	const name = "traveller"
 	here, other := b.hosts[0], b.hosts[1]
 	setup := miniConfig(name, "pvh", "mini.tick=1 mini.dirty="+t.load, t.mib) + " && " + oursXL + " create -q /tmp/" + name + ".cfg && sleep 2"
@@ -89,28 +103,26 @@ func (b *bench) there(ctx context.Context, t travel, link, xl string) error {
 	}
 	var took, still float64
 	for _, leg := range [][2]*lab.Host{{here, other}, {other, here}} {
-		ms, gap, err := b.leg(ctx, leg[0], leg[1], name, link, xl)
+		ms, gap, err := b.leg(ctx, leg[0], leg[1], name, way, xl)
 		if err != nil {
-			return fmt.Errorf("migrate a guest %s over %s by %s: %w", t.name, link, xl, err)
+			return fmt.Errorf("migrate a guest %s over %s by %s: %w", t.name, way, xl, err)
 		}
 		took, still = took+ms/2, still+gap/2
 	}
 	if _, err := b.on(ctx, here, oursXL+" destroy "+name+"; gone "+name); err != nil {
 		return err
 	}
-	b.addTravel(t, link, xl == oursXL, took, still)
+	b.addTravel(t, way, xl == oursXL, took, still)
 	return nil
 }
 
 // leg moves the guest once and returns the milliseconds that took, and those in which
 // the guest stood still.
-func (b *bench) leg(ctx context.Context, from, to *lab.Host, name, link, xl string) (took, still float64, err error) {
+func (b *bench) leg(ctx context.Context, from, to *lab.Host, name, way, xl string) (took, still float64, err error) {
 	if _, err := b.on(ctx, from, fmt.Sprintf("echo gap >$(xenstore-read /local/domain/$(%s domid %s)/console/tty); sleep 0.3", oursXL, name)); err != nil {
 		return 0, 0, err
 	}
-	receiver := fmt.Sprintf("10.77.0.%d %s migrate-receive", to.Number, xl)
-	command := map[string]string{"a plain way": "-s '' %s '" + wayFile + " %s'", "ssh": "-s '' %s 'ssh %s'", "its own way": "--streams=2 -s '' %s 'ssh %s'"}[link]
-	out, err := b.on(ctx, from, "us "+xl+" migrate "+fmt.Sprintf(command, name, receiver))
+	out, err := b.on(ctx, from, "us "+xl+" migrate "+wayOptions(name, way, xl, to))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -131,19 +143,16 @@ func (b *bench) leg(ctx context.Context, from, to *lab.Host, name, link, xl stri
 
 // addTravel adds the samples to the rows. What ours takes on its own way is compared
 // with what the genuine tool takes over ssh.
-func (b *bench) addTravel(t travel, link string, ours bool, took, still float64) {
-	add := func(link string, target, pauseTarget float64) {
-		op := fmt.Sprintf("of a PVH guest %s, %d MiB, over %s", t.name, t.mib, link)
-		b.rows.add(metric{op: "live migration " + op, unit: "ms", target: target}, ours, took)
-		b.rows.add(metric{op: "pause in live migration " + op, unit: "ms", target: pauseTarget}, ours, still)
+func (b *bench) addTravel(t travel, way string, ours bool, took, still float64) {
+	add := func(way string, target float64) {
+		op := fmt.Sprintf("live migration of a PVH guest %s, %d MiB, over %s", t.name, t.mib, way)
+		b.rows.add(metric{op: op, unit: "ms", target: target}, ours, took)
+		b.rows.add(metric{op: "pause in " + op, unit: "ms", target: 0.5}, ours, still)
 	}
-	const own = "its own way, against ssh"
-	switch {
-	case link == "its own way":
-		add(own, 0.1, 0.5)
-		return
-	case link == "ssh" && !ours:
-		add(own, 0.1, 0.5)
+	if way != ownWay {
+		add(way, 0.7)
 	}
-	add(link, 0.7, 0.5)
+	if way == ownWay || way == sshWay && !ours {
+		add(ownWay+", against ssh", 0.1)
+	}
 }
