@@ -270,21 +270,48 @@ func (c *creation) introduce(ctx context.Context) error {
 	return c.noteDeviceModel(ctx)
 }
 
-// awaitConsole waits until a console daemon serves the guest.
+// awaitConsole waits until a console daemon serves the guest. One that goes on has
+// been served before, and does not stand still for it: its creator may wait once it
+// runs, with AwaitConsole.
 func (c *creation) awaitConsole(ctx context.Context) error {
+	if c.opts.Source != nil && c.opts.ConsoleReady == nil {
+		return nil
+	}
+	if err := c.m.awaitConsole(ctx, c.op, c.id); err != nil {
+		return err
+	}
+	c.consoleReady()
+	return nil
+}
+
+// AwaitConsole blocks until a console daemon serves guest id: 10 s at most, until the
+// guest's death, which is no error, or until ctx ends.
+func (m *Manager) AwaitConsole(ctx context.Context, id abi.DomID) error {
+	alive, stop, err := m.whileAlive(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	err = m.awaitConsole(alive, "wait for the console", id)
+	if died := errGuestDied(0); errors.As(context.Cause(alive), &died) {
+		return nil
+	}
+	return err
+}
+
+func (m *Manager) awaitConsole(ctx context.Context, op string, id abi.DomID) error {
 	wait, cancel := context.WithTimeoutCause(ctx, ttyTimeout, errNoTTY)
 	defer cancel()
-	_, err := c.m.store.Await(wait, domainPath(c.id)+"/console/tty", func(v string, _ bool) bool { return v != "" })
+	_, err := m.store.Await(wait, domainPath(id)+"/console/tty", func(v string, _ bool) bool { return v != "" })
 	switch {
 	case err == nil:
-		c.consoleReady()
 		return nil
 	case errors.Is(err, errNoTTY):
-		return &Error{Kind: TimedOut, Op: c.op, Dom: c.id, Err: errNoTTY, Hint: "does xenconsoled run?"}
+		return &Error{Kind: TimedOut, Op: op, Dom: id, Err: errNoTTY, Hint: "does xenconsoled run?"}
 	case ctx.Err() != nil:
-		return fail(Interrupted, c.id, c.op, err)
+		return fail(Interrupted, id, op, err)
 	}
-	return fail(Store, c.id, c.op, err)
+	return fail(Store, id, op, err)
 }
 
 var errNoTTY = errors.New("nobody served its console within " + strconv.Itoa(int(ttyTimeout/time.Second)) + " s: " +

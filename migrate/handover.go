@@ -197,6 +197,9 @@ type ReceiveOptions struct {
 	// Own, if not nil, is called when the guest is ours and has its own name, before
 	// it runs: to see to its end. An error has it destroyed.
 	Own func(ctx context.Context, id abi.DomID) error
+	// Runs, if not nil, is called once the guest runs and the sender was told: for
+	// what the guest need not stand still for.
+	Runs func(ctx context.Context, id abi.DomID)
 	// Direct is for a sender that invites to the direct way.
 	Direct direct.Options
 	// Create is how the domain is made; Paused of it is ignored.
@@ -267,10 +270,14 @@ func (r *arriving) takeOver(ctx context.Context, o ReceiveOptions) error {
 		return r.giveBack(ctx, err)
 	}
 	r.say("migration target: Domain started successsfully.")
-	if _, err := io.WriteString(r.c, stream.Report+"\x00"); err != nil {
-		return fmt.Errorf("the guest runs here, but the sender could not be told: %w", err)
+	_, err := io.WriteString(r.c, stream.Report+"\x00")
+	if err != nil {
+		err = fmt.Errorf("the guest runs here, but the sender could not be told: %w", err)
 	}
-	return nil
+	if o.Runs != nil {
+		o.Runs(ctx, r.id)
+	}
+	return err
 }
 
 // giveBack reports that the guest could not be started, for cause, and lets the

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"goxl/domains"
 	"goxl/domains/config"
@@ -89,5 +91,28 @@ func saveAndRestore(t *testing.T, kind config.DomainType, boot bootOptions, o Sa
 	other.runs(got)
 	other.same(want, other.dump(got, true))
 	other.must(other.m.Destroy(t.Context(), got))
+	other.nothing()
+}
+
+// TestRestoreDoesNotWaitForConsole restores a guest while no console daemon runs: it
+// goes on all the same, and whoever wants to wait for its console can.
+func TestRestoreDoesNotWaitForConsole(t *testing.T) {
+	w := newWorld(t)
+	id := w.boot(config.TypePVH, bootOptions{})
+	var saved bytes.Buffer
+	w.must(Save(t.Context(), w.m, id, &saved, SaveOptions{}))
+	other := newWorld(t)
+	other.unserved.Store(true)
+	got := other.restore(saved.Bytes(), domains.CreateOptions{})
+	other.runs(got)
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := other.m.AwaitConsole(soon, got); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with no console daemon: %v", err)
+	}
+	other.must(other.store.Write(t.Context(), fmt.Sprintf("/local/domain/%d/console/tty", got), "/dev/pts/9"))
+	other.must(other.m.AwaitConsole(t.Context(), got))
+	other.must(other.m.Destroy(t.Context(), got))
+	other.must(other.m.AwaitConsole(t.Context(), got)) // nobody waits for one that is gone
 	other.nothing()
 }

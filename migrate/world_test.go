@@ -33,6 +33,8 @@ type world struct {
 	before atomic.Pointer[func()]
 	// asked, if set, is what a guest does that is asked to suspend.
 	asked atomic.Pointer[func(id abi.DomID)]
+	// unserved is set while no console daemon runs.
+	unserved atomic.Bool
 }
 
 func newWorld(t testing.TB) *world {
@@ -83,7 +85,7 @@ func (w *world) drive(c *xenstore.Client) {
 			v, err := c.Read(ctx, e.Path)
 			switch {
 			case err != nil:
-			case strings.HasSuffix(e.Path, "/console/tty") && v == "":
+			case strings.HasSuffix(e.Path, "/console/tty") && v == "" && !w.unserved.Load():
 				c.Write(ctx, e.Path, "/dev/pts/9")
 			case strings.HasSuffix(e.Path, "/control/shutdown") && v == "suspend":
 				id, _ := strconv.Atoi(strings.Split(e.Path, "/")[3])

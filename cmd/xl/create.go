@@ -10,6 +10,7 @@ import (
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/migrate"
+	"goxl/xenctrl/abi"
 )
 
 // creating is what the command line of "xl create" asks for.
@@ -208,7 +209,19 @@ func (a *app) start(ctx context.Context, c *creating, spec *config.Spec) error {
 		return err
 	}
 	end()
+	if c.incoming != nil && console == nil {
+		end := o.Timeline.Step("await console")
+		a.warnOfConsole(ctx, id)
+		end()
+	}
 	return console.wait()
+}
+
+// warnOfConsole waits for the console of a guest that runs already.
+func (a *app) warnOfConsole(ctx context.Context, id abi.DomID) {
+	if err := a.host.domains.AwaitConsole(ctx, id); err != nil {
+		fmt.Fprintf(a.env.stderr, "warning: %v\n", err)
+	}
 }
 
 // createFailure is how xl ends when it cannot create a guest: with libxl's number

@@ -22,6 +22,13 @@ const superviseVerb = "goxl-supervise"
 // guest id: nobody, this process, or the host's supervisor, which is started when
 // there is none.
 func (a *app) follow(ctx context.Context, c *creating, id abi.DomID) error {
+	dir := a.host.domains.Paths().Own
+	return a.register(ctx, c, id, func() error { return a.env.supervise(dir) })
+}
+
+// register is follow, with a supervisor that start starts; with nil somebody has to
+// call wakeSupervisor.
+func (a *app) register(ctx context.Context, c *creating, id abi.DomID, start func() error) error {
 	if c.unwatched || a.env.supervise == nil {
 		return nil
 	}
@@ -32,8 +39,7 @@ func (a *app) follow(ctx context.Context, c *creating, id abi.DomID) error {
 	if c.stay {
 		return createFailure(supervise.Follow(ctx, a.superviseOptions(), rec, a.env.stderr))
 	}
-	dir := a.host.domains.Paths().Own
-	if err := supervise.Register(ctx, dir, rec, func() error { return a.env.supervise(dir) }); err != nil {
+	if err := supervise.Register(ctx, a.host.domains.Paths().Own, rec, start); err != nil {
 		return createFailure(fmt.Errorf("guest %d runs, but nobody will follow its end: %w", id, err))
 	}
 	return nil

@@ -84,7 +84,11 @@ func (a *app) receive(ctx context.Context, c *creating, way *directWay) error {
 			if err := a.journal().Starts(uuid); err != nil {
 				return err
 			}
-			return a.follow(ctx, c, id)
+			return a.register(ctx, c, id, nil)
+		},
+		Runs: func(ctx context.Context, id abi.DomID) {
+			a.wakeSupervisor(ctx, "")
+			a.warnOfConsole(ctx, id)
 		},
 	})
 	if err != nil && id != 0 {

@@ -16,7 +16,8 @@ var ErrRunning = errors.New("another supervisor is running")
 
 // Register hands a guest over to the supervisor of this host. Start is called
 // when there is none and must start one that calls Run with the same directory;
-// it need not wait for it.
+// it need not wait for it. With start nil the caller calls Wake afterwards, when there
+// is time for it.
 func Register(ctx context.Context, dir string, rec *Record, start func() error) error {
 	h := host.New(host.Paths{})
 	lock, err := lockDoor(ctx, h, dir)
@@ -24,7 +25,7 @@ func Register(ctx context.Context, dir string, rec *Record, start func() error) 
 		return err
 	}
 	defer lock.Unlock()
-	if err := recordsIn(h, dir).save(rec); err != nil {
+	if err := recordsIn(h, dir).save(rec); err != nil || start == nil {
 		return err
 	}
 	alive, err := tryLock(filepath.Join(dir, "supervisor.lock"))
