@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"goxl/backends"
 	"goxl/backends/backtest"
 	"goxl/blkback/blkif"
 	"goxl/blkback/disk"
@@ -227,13 +228,14 @@ func TestPolicyOfADisk(t *testing.T) {
 	d.Await(d.back("state"), "2")
 	policy := func() string {
 		d.drv.mu.Lock()
-		defer d.drv.mu.Unlock()
-		for _, v := range d.drv.vbds {
-			v.looking.Lock()
-			defer v.looking.Unlock()
-			return v.policy.String()
+		v := d.drv.vbds[backends.ID{Dom: 7, Dev: vdev}]
+		d.drv.mu.Unlock()
+		if v == nil {
+			return "no disk"
 		}
-		return "no disk"
+		v.looking.Lock()
+		defer v.looking.Unlock()
+		return v.policy.String()
 	}
 	await := func(want string) {
 		t.Helper()
