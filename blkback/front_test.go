@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"goxl/backends"
 	"goxl/backends/backtest"
@@ -121,11 +122,14 @@ func newFrontRing(t testing.TB, g *backtest.Guest, layout blkif.Layout, pages in
 // send puts a request with a new id.
 func (f *frontRing) send(r *blkif.Request) uint64 {
 	f.next++
-	r.ID = f.next<<32 | 0xabc
+	r.ID = f.next<<32 | 0xa09
 	f.layout.Put(f.slot, r, 3)
 	f.ring.Put(f.slot)
 	return r.ID
 }
+
+// word is one of the ring's indices.
+func (f *frontRing) word(off int) *uint32 { return (*uint32)(unsafe.Pointer(&f.pages[0].Bytes[off])) }
 
 func (f *frontRing) push() {
 	if f.ring.Publish() {

@@ -24,6 +24,10 @@ const (
 	// maxCopies is how many pieces one call copies.
 	maxCopies = 1024
 
+	// maxTurns is how often requests are taken before anything else is looked at: a
+	// guest can make them faster than they are refused.
+	maxTurns = 64
+
 	idlePause = 10 * time.Second // until an idle queue gives its buffers back
 )
 
@@ -87,6 +91,7 @@ type queue struct {
 	stopping bool
 	barrier  bool // one is at a worker
 	unsent   bool // responses are not published
+	more     bool // requests may be there that no event will tell of
 
 	work chan *request
 	done chan *request
@@ -166,9 +171,11 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 	stop, busy, masked := ctx.Done(), true, false
 	var settling []chan<- struct{}
 	var retry <-chan time.Time
+	always := make(chan struct{})
+	close(always)
 	for {
 		err := q.round()
-		if err == nil && masked { // only now may the guest send another
+		if err == nil && masked && !q.more { // only now may the guest send another
 			masked, err = false, q.port.Unmask()
 		}
 		if err != nil {
@@ -184,7 +191,12 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 		if len(q.parked) > 0 && retry == nil {
 			retry = time.After(roomPause)
 		}
+		var again <-chan struct{}
+		if q.more {
+			again = always
+		}
 		select {
+		case <-again:
 		case <-events:
 			busy, masked = true, true
 		case r := <-q.done:
@@ -208,15 +220,20 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 
 // round does all that can be done now: answers what is done, takes what is there, and
 // starts what may run. After it an event comes for each new request, unless requests
-// are not taken because earlier ones wait.
+// are not taken because earlier ones wait, or the guest makes them without end: then
+// there is more to do.
 func (q *queue) round() error {
-	for {
+	q.more = false
+	for turn := 0; ; turn++ {
 		for more := true; more; more = len(q.ready) > 0 { // start may refuse some
 			q.finish()
 			q.start()
 		}
 		q.publish()
 		if len(q.waiting) > 0 || q.left > 0 || q.stopping && len(q.replay) == 0 {
+			return nil
+		}
+		if q.more = turn == maxTurns; q.more {
 			return nil
 		}
 		if err := q.take(); err != nil {

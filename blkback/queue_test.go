@@ -2,11 +2,13 @@ package blkback
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -434,5 +436,42 @@ func spin(t *testing.T, f func() bool) {
 		if time.Now().After(end) {
 			t.Fatal("it does not come to pass")
 		}
+	}
+}
+
+// TestEndlessGuest ends a queue whose guest never leaves the ring empty, with requests
+// that are refused at once: it is not for the guest to say when it ends.
+func TestEndlessGuest(t *testing.T) {
+	m := backtest.New(t)
+	f := newFrontRing(t, m.Guest(7), blkif.X86_64, 16)
+	q := testQueue(t, m, f, &memDisk{b: make([]byte, 1<<20)}, testJournal(t, f), false)
+	ctx, cancel := context.WithCancel(t.Context())
+	var stop atomic.Bool
+	reqProd, rspProd := f.word(0), f.word(8)
+	taken := 0
+	q.timing = func() time.Time { // is asked for each request: as fast as any guest
+		if taken++; taken == 5000 {
+			cancel()
+		}
+		if !stop.Load() {
+			atomic.StoreUint32(reqProd, atomic.LoadUint32(rspProd)+f.ring.Size())
+		}
+		return time.Now()
+	}
+	for range f.ring.Size() {
+		f.send(&blkif.Request{Op: 9}) // an answer in its place has 9 there, too
+	}
+	f.push()
+	done := make(chan error, 1)
+	go func() { done <- q.serve(ctx) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("serve() = %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("still serves the guest, ten seconds after it was told to end")
+		stop.Store(true)
+		<-done
 	}
 }
