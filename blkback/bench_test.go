@@ -3,8 +3,12 @@ package blkback
 import (
 	"fmt"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"goxl/blkback/blkif"
+	"goxl/blkback/disk"
 )
 
 // BenchmarkRing measures requests from the ring to a disk in memory and back: the
@@ -23,6 +27,34 @@ func BenchmarkRing(b *testing.B) {
 
 func benchRing(b *testing.B, op blkif.Op, size, depth int) {
 	f, _, stop := serving(b, &memDisk{b: make([]byte, 16<<20)}, blkif.X86_64, 1)
+	benchServed(b, f, stop, op, size, depth)
+}
+
+// BenchmarkDirect is the same with a raw file past the page cache: by workers, each of
+// which has one request at the host at a time, and by the batch.
+func BenchmarkDirect(b *testing.B) {
+	for _, batch := range []bool{false, true} {
+		for _, depth := range []int{1, 32} {
+			for _, op := range []blkif.Op{blkif.Read, blkif.Write} {
+				name := map[blkif.Op]string{blkif.Read: "read", blkif.Write: "write"}[op]
+				b.Run(fmt.Sprintf("%s/4KiB/depth%d/batch=%t", name, depth, batch), func(b *testing.B) {
+					d, _ := directDisk(b, 16<<20)
+					if !batch {
+						d = oneByOne{d}
+					}
+					f, _, stop := serving(b, d, blkif.X86_64, 1)
+					benchServed(b, f, stop, op, 4096, depth)
+				})
+			}
+		}
+	}
+}
+
+// oneByOne hides what a disk is.
+type oneByOne struct{ disk.Disk }
+
+func benchServed(b *testing.B, f *frontRing, stop func() error, op blkif.Op, size, depth int) {
+	b.Helper()
 	pages := guestPages(f.g, size/4096)
 	r := f.data(op, 0, whole(pages))
 	rsp := make([]byte, 16)
@@ -54,12 +86,23 @@ func benchRing(b *testing.B, op blkif.Op, size, depth int) {
 		}
 	}
 	step(1000) // until all buffers are there
+	cpu := processorTime(b)
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	b.ResetTimer()
 	step(1000 + b.N)
 	b.StopTimer()
+	b.ReportMetric(float64((processorTime(b)-cpu).Nanoseconds())/float64(b.N), "cpu-ns/op")
 	if err := stop(); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// processorTime is what this process has used.
+func processorTime(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

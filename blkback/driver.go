@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"goxl/backends"
 	"goxl/blkback/disk"
@@ -98,7 +99,7 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 	if err != nil {
 		return nil, err
 	}
-	dk, info, err := disk.Open(ctx, p.path, disk.Options{Format: p.format, ReadOnly: p.readOnly, Direct: !d.opt.Buffered, Backing: d.opt.Backing})
+	dk, info, err := d.openDisk(ctx, n.ID, p)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +124,33 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 	v.log.Info("disk opened", logs.String("path", p.path), logs.String("format", string(info.Format)),
 		logs.Uint64("bytes", uint64(dk.Size())), logs.Bool("read_only", v.readOnly()), logs.Bool("direct", info.Direct))
 	return v, nil
+}
+
+// lockPatience is how long a disk's last requests to the host may outlive the process
+// that was killed.
+const lockPatience = 5 * time.Minute
+
+// openDisk opens the disk at p. A file of a connection that is to go on may be locked
+// for a while yet: by what the process before us had under way when it was killed.
+func (d *Driver) openDisk(ctx context.Context, id backends.ID, p place) (disk.Disk, disk.Info, error) {
+	o := disk.Options{Format: p.format, ReadOnly: p.readOnly, Direct: !d.opt.Buffered, Backing: d.opt.Backing}
+	for end := time.Now().Add(lockPatience); ; {
+		dk, info, err := disk.Open(ctx, p.path, o)
+		if !errors.Is(err, disk.ErrLocked) || !d.goesOn(id) || time.Now().After(end) {
+			return dk, info, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, disk.Info{}, err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// goesOn reports whether there is a connection of the disk to go on with.
+func (d *Driver) goesOn(id backends.ID) bool {
+	_, err := os.Stat(d.opt.journalPath(id))
+	return err == nil
 }
 
 // ownNode makes sure that the toolstack wrote what names the host's file, and no guest.

@@ -265,7 +265,7 @@ func testQueue(t testing.TB, m *backtest.Machine, f *frontRing, d disk.Disk, j *
 		}
 	})
 	return &queue{
-		dom: f.g.Dom, layout: f.layout, disk: d, stats: &counters{}, mem: mem, port: testPort{e, port}, copies: copies,
+		dom: f.g.Dom, layout: f.layout, disk: d, direct: d, mark: func(_, _ int64) {}, stats: &counters{}, mem: mem, port: testPort{e, port}, copies: copies,
 		journal: sections(j.mem, j.params)[0], resume: resume, workers: 4, bufs: newBuffers(16 << 20), timing: time.Now,
 		limits: func() blkif.Disk {
 			return blkif.Disk{Sectors: uint64(d.Size()) / 512, SectorSize: 512, Discard: true, MaxIndirect: maxIndirect}

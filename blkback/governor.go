@@ -47,7 +47,7 @@ func (g *governor) set(p Policy) {
 
 // wait waits until r may start. The error says that ctx has ended before.
 func (g *governor) wait(ctx context.Context, r *request) error {
-	if g == nil || !g.limited.Load() || r.Op == blkif.Flush && r.n == 0 {
+	if g.unlimited() || r.Op == blkif.Flush && r.n == 0 {
 		return nil
 	}
 	way := disk.Writing
@@ -56,6 +56,8 @@ func (g *governor) wait(ctx context.Context, r *request) error {
 	}
 	return g.limiter.Wait(ctx, way, r.n)
 }
+
+func (g *governor) unlimited() bool { return g == nil || !g.limited.Load() }
 
 // holds reports whether r, which ended with err, has to be tried again because the
 // host has no room. Only what writes data is: who tries to flush once more after an

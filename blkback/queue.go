@@ -3,6 +3,7 @@ package blkback
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"goxl/backends/ring"
 	"goxl/blkback/blkif"
 	"goxl/blkback/disk"
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 	"goxl/xenctrl/gnttab"
 )
@@ -35,6 +37,7 @@ const (
 // between work and done.
 type request struct {
 	blkif.Request
+	tag      int    // its place in the queue's list of all
 	entry    uint16 // in the journal
 	segments []blkif.Segment
 	wide     []blkif.Segment // room for those of an indirect request, once there was one
@@ -59,9 +62,13 @@ type queue struct {
 	dom     abi.DomID
 	layout  blkif.Layout
 	disk    disk.Disk
+	direct  disk.Disk          // what the batch reads and writes; nil: there is none
+	mark    func(off, n int64) // notes a write of the batch's, as disk does its own
+	log     *logs.Logger
 	limits  func() blkif.Disk
 	stats   *counters
-	gov     *governor // nil: no limits
+	gov     *governor   // nil: no limits
+	batch   *disk.Batch // nil: requests go to the disk one by one
 	mem     backends.Mapping
 	port    channel
 	journal *section
@@ -78,6 +85,7 @@ type queue struct {
 	scratch []byte   // segments of indirect requests, half a page each
 	replay  []uint16 // journal entries to be done once more
 
+	all      []*request // by tag
 	idle     []*request // not in use
 	taken    []*request // of this round
 	waiting  []*request // for a buffer or a barrier, in the guest's order
@@ -116,7 +124,9 @@ func (q *queue) serve(ctx context.Context) error {
 		}
 		events := make(chan struct{}, 1)
 		wg.Go(func() { q.pump(events) })
+		q.openBatch(n)
 		err := q.loop(ctx, events)
+		err = errors.Join(err, q.closeBatch())
 		close(q.work)
 		closed := q.port.Close() // ends the pump
 		wg.Wait()
@@ -141,10 +151,10 @@ func (q *queue) attach(b []byte) (err error) {
 	}
 	n := int(q.ring.Size())
 	q.slot, q.rsp = make([]byte, slot), make([]byte, q.layout.ResponseSize())
-	q.idle = make([]*request, 0, n)
-	for range n {
-		q.idle = append(q.idle, &request{})
+	for tag := range n {
+		q.all = append(q.all, &request{tag: tag})
 	}
+	q.idle = slices.Clone(q.all)
 	if !q.resume {
 		return nil
 	}
@@ -201,6 +211,11 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 			busy, masked = true, true
 		case r := <-q.done:
 			q.collect(r)
+		case e, ok := <-q.ends():
+			if err := q.batchEnded(e, ok); err != nil {
+				q.drain()
+				return err
+			}
 		case <-tick.C:
 			if !busy && q.ring.Outstanding() == 0 {
 				q.bufs.trim()
@@ -254,8 +269,17 @@ func (q *queue) drain() {
 	q.halt()
 	q.leave()
 	for q.running > 0 {
-		r := <-q.done
-		q.drop(r)
+		select {
+		case r := <-q.done:
+			q.drop(r)
+		case e, ok := <-q.ends():
+			if !ok {
+				q.running = 0 // nobody will hear of the others
+				break
+			}
+			tag, _ := q.batch.Take(e)
+			q.drop(q.all[tag])
+		}
 	}
 	for _, r := range q.ready {
 		q.bufs.put(r.buf)
@@ -268,10 +292,7 @@ func (q *queue) collect(r *request) {
 	for {
 		switch {
 		case r.held == holdNone:
-			q.running--
-			q.stats.inflight.Add(-1)
-			q.barrier = q.barrier && r.Op != blkif.Barrier
-			q.ready = append(q.ready, r)
+			q.ended(r)
 		case r.held == holdStop || q.stopping:
 			q.drop(r)
 		default:
@@ -284,6 +305,13 @@ func (q *queue) collect(r *request) {
 			return
 		}
 	}
+}
+
+func (q *queue) ended(r *request) {
+	q.running--
+	q.stats.inflight.Add(-1)
+	q.barrier = q.barrier && r.Op != blkif.Barrier
+	q.ready = append(q.ready, r)
 }
 
 // take takes the next requests: those to be done once more, then, unless this process
@@ -341,6 +369,7 @@ func (q *queue) start() {
 		started++
 	}
 	q.fetch()
+	q.beginBatch()
 	q.waiting = append(q.waiting[:0], q.waiting[started:]...)
 }
 
@@ -482,11 +511,13 @@ func (q *queue) fetch() {
 	q.fetching = q.fetching[:0]
 }
 
-// run hands r to a worker. There is room for all requests of the ring.
+// run hands r to the batch or to a worker. There is room for all requests of the ring.
 func (q *queue) run(r *request) {
 	q.running++
 	q.stats.inflight.Add(1)
-	q.work <- r
+	if !q.addToBatch(r) {
+		q.work <- r
+	}
 }
 
 // finish copies the data of reads to the guest and puts all responses.

@@ -159,6 +159,7 @@ func (v *vbd) attach(l *backends.Link, resume bool) error {
 		}
 		v.queues = append(v.queues, &queue{
 			dom: l.Dom(), layout: v.journal.layout, disk: noted{v.disk, &v.noting}, limits: v.limits, stats: v.stats, gov: v.gov,
+			direct: v.disk, mark: v.noting.mark, log: v.log,
 			mem: mem, port: port, copies: copies, journal: s, resume: resume,
 			workers: v.opt.Workers, bufs: newBuffers(v.opt.Memory), timing: time.Now, rest: newRest(),
 		})

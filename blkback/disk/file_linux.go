@@ -34,6 +34,7 @@ type file struct {
 	granularity      int // of discards, 0: none
 	alignment        int
 	readOnly         bool
+	locked           bool // by us
 }
 
 // openFile opens the regular file or block device at path as o says.
@@ -98,7 +99,9 @@ func (h *file) setup(o Options) error {
 	if h.block || o.NoLock {
 		return nil
 	}
-	return h.lock(o.stable)
+	err = h.lock(o.stable)
+	h.locked = err == nil
+	return err
 }
 
 func (h *file) setupRegular(st fs.FileInfo) error {

@@ -5,13 +5,15 @@ package disk
 import (
 	"errors"
 	"os"
+	"sync"
 )
 
 // file exists on Linux only.
 type file struct {
-	direct, readOnly, block                  bool
+	direct, readOnly, block, locked          bool
 	sector, physical, granularity, alignment int
 	offAlign                                 int
+	rmw                                      sync.RWMutex
 }
 
 // ErrLocked is a file that another process uses.
@@ -30,4 +32,6 @@ func (*file) Grow(int64) error                   { return errors.ErrUnsupported 
 func (*file) Refresh() (int64, error)            { return 0, errors.ErrUnsupported }
 func (*file) Size() int64                        { return 0 }
 func (*file) Close() error                       { return nil }
+func (*file) aligned([]byte, int64) bool         { return false }
+func (*file) control(func(int) error) error      { return errors.ErrUnsupported }
 func (*file) endDirect()                         {}
