@@ -195,7 +195,7 @@ func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
 		if q.stopping && (q.ring.Outstanding() == 0 || q.left > 0 && q.running == 0) {
 			return nil
 		}
-		if len(settling) > 0 && q.ring.Outstanding() == 0 {
+		if len(settling) > 0 && !q.more && q.ring.Outstanding() == 0 {
 			settling = told(settling)
 		}
 		if len(q.parked) > 0 && retry == nil {
