@@ -32,6 +32,9 @@ func (r *Reader) body(t Type, length uint32) (Body, error) {
 
 // decode reads the body b, which has the shape of its type.
 func (r *Reader) decode(t Type, b []byte) (Body, error) {
+	if t.format() == ours {
+		return decodeDisk(t, b, r.strict)
+	}
 	switch t {
 	case TypePageData:
 		r.pages.Verify = r.rules.hasLibxc(TypeVerify)

@@ -62,6 +62,8 @@ func (w *Writer) encode(b Body) (tail []byte, size int, err error) {
 		if !b.Kind.IsOptional() || b.Size > 0 && b.Data == nil {
 			return nil, 0, bad("%v is not optional, or has no content", b.Kind)
 		}
+	case *DiskBegin, *DiskData, *DiskZero, *DiskRound, *DiskEnd:
+		w.buf, tail = appendDisk(w.buf, b)
 	case *DirtyPFNs:
 	default:
 		return nil, 0, bad("a body of type %T", b)

@@ -128,6 +128,23 @@ func describeState(b Body) string {
 	case *Optional:
 		return "optional, passed over"
 	}
+	return describeDisk(b)
+}
+
+// describeDisk is describe for disks.
+func describeDisk(b Body) string {
+	switch b := b.(type) {
+	case *DiskBegin:
+		return fmt.Sprintf("disk %d is %q, %s of %d bytes", b.Disk, b.Name, b.Format, b.Size)
+	case *DiskData:
+		return fmt.Sprintf("disk %d, %d bytes at %#x", b.Disk, len(b.Data), b.Offset)
+	case *DiskZero:
+		return fmt.Sprintf("disk %d, %d bytes at %#x", b.Disk, b.Length, b.Offset)
+	case *DiskRound:
+		return fmt.Sprintf("disk %d", b.Disk)
+	case *DiskEnd:
+		return fmt.Sprintf("disk %d, checksum %x", b.Disk, b.Sum)
+	}
 	return ""
 }
 

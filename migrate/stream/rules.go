@@ -61,6 +61,9 @@ func newRules(o Options) rules {
 
 // typeOf returns what number n means for a record that stands here.
 func (r *rules) typeOf(n uint32) Type {
+	if n-firstOfOurs < uint32(len(ourNames)) {
+		return ours | Type(n)
+	}
 	switch r.state {
 	case inLibxc:
 		return libxc | Type(n)
@@ -95,6 +98,9 @@ func (r *rules) admit(t Type) error {
 	}
 	if !t.known() && !t.IsOptional() {
 		return bad("a mandatory record that is unknown: written by a newer Xen, or damaged")
+	}
+	if t.format() == ours {
+		return r.admitOurs()
 	}
 	switch r.state {
 	case inLibxl:
@@ -256,7 +262,7 @@ func (r *rules) check(b Body) error {
 		}
 		return b.check()
 	}
-	return nil
+	return checkDisk(b)
 }
 
 // checkPFNs refuses pages that a PV guest's table does not cover.

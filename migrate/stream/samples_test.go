@@ -103,6 +103,11 @@ func samples() []sample {
 		{"HVM", Options{}, func() []Body {
 			return join(xlHead("hvm"), []Body{hvm3}, policies(), end, hvmMemory(), []Body{Mark(TypeEnd)}, emulator(), []Body{Mark(TypeLibxlEnd)})
 		}},
+		{"disks", Options{Outermost: LayerLibxl}, func() []Body {
+			d := diskBodies()
+			return join([]Body{&LibxlHeader{}}, d[:4], []Body{Mark(TypeLibxcContext), hvm3}, end, d[2:4], hvmMemory()[4:],
+				[]Body{Mark(TypeEnd)}, d[4:], []Body{Mark(TypeLibxlEnd)})
+		}},
 		{"PV 32-bit version 2", Options{Outermost: LayerLibxc}, func() []Body {
 			return []Body{&LibxcHeader{2, GuestPV, 0, 1}, &PVInfo{4, 3},
 				&P2MFrames{Start: 0x400, End: 0x800, Frames: PFNs([]abi.PFN{1, 2})},

@@ -49,6 +49,9 @@ func shapeOf(t Type) shape {
 	case TypeCheckpointState:
 		return shape{4, 4, 8} // 8 in the specification, 4 from the genuine libxl
 	}
+	if t.format() == ours {
+		return diskShape(t)
+	}
 	if t.IsOptional() {
 		return shape{0, 1, maxRecord}
 	}

@@ -22,6 +22,7 @@ const (
 	headers Type = 1 << 32
 	libxl   Type = 2 << 32
 	libxc   Type = 3 << 32
+	ours    Type = 4 << 32 // of goxl, in the layer where they stand
 )
 
 // optional is the bit of a record's number that lets readers pass over it.
@@ -89,7 +90,7 @@ func (t Type) format() Type { return t &^ (1<<32 - 1) }
 // Layer is the format that t belongs to.
 func (t Type) Layer() Layer {
 	switch {
-	case t.format() == libxl || t == TypeLibxlHeader:
+	case t.format() == libxl || t == TypeLibxlHeader || t.format() == ours:
 		return LayerLibxl
 	case t.format() == libxc || t == TypeLibxcHeader:
 		return LayerLibxc
@@ -114,7 +115,11 @@ func (t Type) name() string {
 	case libxc:
 		names = libxcNames[:]
 	}
-	if n := t.Number(); n < uint32(len(names)) {
+	n := t.Number()
+	if t.format() == ours {
+		names, n = ourNames[:], n-firstOfOurs
+	}
+	if n < uint32(len(names)) {
 		return names[n]
 	}
 	return ""
