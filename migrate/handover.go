@@ -10,6 +10,7 @@ import (
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/migrate/direct"
+	"goxl/migrate/disks"
 	"goxl/migrate/stream"
 	"goxl/xenctrl/abi"
 )
@@ -237,12 +238,15 @@ func Receive(ctx context.Context, m *domains.Manager, c Channel, o ReceiveOption
 	if in.Spec == nil {
 		return 0, errors.New("the sender gave no configuration of the guest")
 	}
-	r := &arriving{m: m, c: way.Channel, say: say, name: in.Spec.CInfo.Name.Value()}
+	if err := in.takeDisks(ctx); err != nil {
+		return 0, errors.Join(err, in.disks.Discard())
+	}
+	r := &arriving{m: m, c: way.Channel, say: say, name: in.Spec.CInfo.Name.Value(), disks: in.disks}
 	in.Spec.CInfo.Name = config.Some(r.name + incomingSuffix)
 	create := o.Create
 	create.Paused = true
 	if r.id, err = in.Restore(ctx, m, create); err != nil {
-		return 0, err
+		return 0, errors.Join(err, in.disks.Discard())
 	}
 	return r.id, r.takeOver(context.WithoutCancel(ctx), o)
 }
@@ -254,16 +258,20 @@ type arriving struct {
 	say  func(string)
 	id   abi.DomID
 	name string
+
+	disks *disks.Receiver // that came with it
 }
 
 func (r *arriving) takeOver(ctx context.Context, o ReceiveOptions) error {
 	r.say("migration target: Transfer complete, requesting permission to start domain.")
 	if _, err := io.WriteString(r.c, stream.Ready); err != nil {
-		return errors.Join(fmt.Errorf("tell the sender that everything is here: %w", err), r.m.Destroy(ctx, r.id))
+		_, gone := r.remove(ctx)
+		return errors.Join(fmt.Errorf("tell the sender that everything is here: %w", err), gone)
 	}
 	if err := expect(r.c, stream.Go, "the sender's permission to start the guest"); err != nil {
 		// It was never given: the sender has the guest.
-		return errors.Join(err, r.m.Destroy(ctx, r.id))
+		_, gone := r.remove(ctx)
+		return errors.Join(err, gone)
 	}
 	r.say("migration target: Got permission, starting domain.")
 	if err := r.start(ctx, o); err != nil {
@@ -274,10 +282,23 @@ func (r *arriving) takeOver(ctx context.Context, o ReceiveOptions) error {
 	if err != nil {
 		err = fmt.Errorf("the guest runs here, but the sender could not be told: %w", err)
 	}
+	if kept := r.disks.Keep(); kept != nil {
+		r.say(fmt.Sprintf("migration target: warning: what the guest's disks have replaced stays: %v", kept))
+	}
 	if o.Runs != nil {
 		o.Runs(ctx, r.id)
 	}
 	return err
+}
+
+// remove destroys the guest and then removes the disks that came with it. Runs says that it
+// may be there yet, and run; then its disks stay, too.
+func (r *arriving) remove(ctx context.Context) (runs bool, err error) {
+	err = r.m.Destroy(ctx, r.id)
+	if err != nil && !errors.Is(err, domains.Leftovers) && !errors.Is(err, domains.NoDomain) {
+		return true, err
+	}
+	return false, errors.Join(err, r.disks.Discard())
 }
 
 // giveBack reports that the guest could not be started, for cause, and lets the
@@ -285,9 +306,9 @@ func (r *arriving) takeOver(ctx context.Context, o ReceiveOptions) error {
 func (r *arriving) giveBack(ctx context.Context, cause error) error {
 	_, told := io.WriteString(r.c, stream.Report+string([]byte{statusOf(cause)}))
 	r.say("migration target: Failure, destroying our copy.")
-	gone := r.m.Destroy(ctx, r.id)
-	if gone != nil && !errors.Is(gone, domains.Leftovers) && !errors.Is(gone, domains.NoDomain) {
-		return errors.Join(cause, told, gone) // our copy may run yet: the sender must not resume
+	runs, gone := r.remove(ctx)
+	if runs {
+		return errors.Join(cause, told, gone) // the sender must not resume
 	}
 	if told != nil {
 		return errors.Join(cause, told, gone)

@@ -53,6 +53,10 @@ type pair struct {
 	sendCtx  context.Context // of the sender; nil: the test's
 	receive  ReceiveOptions
 	said     func(text string) // by the sender; nil: nobody listens
+
+	here, there *dom0 // both hosts' blkback; nil: there is none
+	disks       []moved
+	received    error // what the receiver ended with
 }
 
 // failOn has hypercalls fail from here on.
@@ -73,13 +77,15 @@ type manner struct {
 	begin, end message
 	pieces     int // of the stream, at least
 	direct     bool
+	disks      bool
 }
 
 var manners = []manner{
-	{"live", SaveOptions{Live: &Live{MaxRounds: 1}}, header, streamEnd, 30, false},
-	{"quick", SaveOptions{}, header, streamEnd, 30, false},
-	{"quick, packed", SaveOptions{Packed: true}, packedHeader, packedEnd, 4, false},
-	{"live, directly", SaveOptions{Live: &Live{MaxRounds: 1}}, message{}, message{}, 0, true},
+	{"live", SaveOptions{Live: &Live{MaxRounds: 1}}, header, streamEnd, 30, false, false},
+	{"quick", SaveOptions{}, header, streamEnd, 30, false, false},
+	{"quick, packed", SaveOptions{Packed: true}, packedHeader, packedEnd, 4, false, false},
+	{"live, directly", SaveOptions{Live: &Live{MaxRounds: 1}}, message{}, message{}, 0, true, false},
+	{"live, with disks", SaveOptions{Live: &Live{MaxRounds: 1}}, header, streamEnd, 50, false, true},
 }
 
 // concerns reports whether what goes wrong does so where a guest that goes directly has
@@ -193,12 +199,18 @@ func TestHandOver(t *testing.T) {
 
 func (m migration) run(t *testing.T, as manner) {
 	p := &pair{src: newWorld(t), dst: newWorld(t)}
+	if as.disks {
+		p.withDisks(t)
+	}
 	p.id = p.src.boot(config.TypePV, bootOptions{})
 	want, memory := p.src.dump(p.id, false), p.src.memory(p.id)
 	p.send.SaveOptions = as.save
 	p.send.Timeline = new(Timeline)
 	if as.direct {
 		p.directly(t, 2)
+	}
+	if as.disks {
+		p.going(t)
 	}
 	for _, f := range []func(*pair){m.here, m.there} {
 		if f != nil {
@@ -229,6 +241,7 @@ func (m migration) run(t *testing.T, as manner) {
 		t.Errorf("the guest there: %s, want %s", there, m.want.there)
 	}
 	p.holds(t, want, memory, copied)
+	p.holdsDisks(t, there)
 }
 
 // holds checks the rule itself, and that nothing is left over.
@@ -329,8 +342,8 @@ func (p *pair) migrate(t *testing.T, m migration) (Outcome, error) {
 	}
 	outcome, err := Send(ctx, p.src.m, p.id, sender, p.send)
 	sender.hangs()
-	there := <-received
-	t.Logf("receiver: %v", there)
+	p.received = <-received
+	t.Logf("receiver: %v", p.received)
 	if (m.sent.is != nil || m.got.is != nil) && !sender.hurt && !receiver.hurt {
 		t.Error("what should go wrong did not")
 	}

@@ -63,12 +63,30 @@ func (s *sender) rounds(ctx context.Context, dirty pageSet, slow *throttle) erro
 			return err
 		}
 		if done = append(done, r); s.opts.Live.enough(done, slow.keep) {
-			return nil
+			return s.lastRound(ctx, dirty)
+		}
+		if err := s.moreOfDisks(ctx); err != nil {
+			return err
 		}
 		if err := slow.to(ctx, s.opts.Live.keep(r, slow.keep)); err != nil {
 			return err
 		}
 	}
+}
+
+// lastRound has the disks catch up, and the memory after that, if the guest has written
+// much to them while its memory was sent.
+func (s *sender) lastRound(ctx context.Context, dirty pageSet) error {
+	behind, err := s.disksBehind(ctx)
+	if err != nil || !behind {
+		return err
+	}
+	if err := s.moreOfDisks(ctx); err != nil {
+		return err
+	}
+	s.round++
+	_, err = s.sendRound(ctx, dirty)
+	return err
 }
 
 // sendRest sends pages of the guest that is suspended.

@@ -9,6 +9,7 @@ import (
 	"goxl/domains"
 	"goxl/domains/build"
 	"goxl/domains/config"
+	"goxl/migrate/disks"
 	"goxl/migrate/savefile"
 	"goxl/migrate/stream"
 	"goxl/xenctrl/abi"
@@ -29,6 +30,8 @@ type Incoming struct {
 
 	r     *stream.Reader
 	plain *savefile.Reader // beneath r
+	disks *disks.Receiver  // nil: none may come
+	next  *stream.Record   // that was read ahead
 	ends  func() error     // makes sure of the end of what is beneath plain; nil: nothing is
 }
 
@@ -85,7 +88,7 @@ func (in *Incoming) Fill(ctx context.Context, t build.Target) (store, console ab
 		if err := ctx.Err(); err != nil {
 			return 0, 0, context.Cause(ctx)
 		}
-		rec, err := in.r.Next()
+		rec, err := in.record()
 		if err == io.EOF {
 			break
 		}
@@ -95,13 +98,14 @@ func (in *Incoming) Fill(ctx context.Context, t build.Target) (store, console ab
 		if err := f.take(ctx, rec.Body); err != nil {
 			return 0, 0, fmt.Errorf("record %d (%s) at offset %#x: %w", rec.Index, rec.Body.Type(), rec.Offset, err)
 		}
-		if in.Progress != nil {
-			in.Progress(in.r.Offset())
-		}
+		in.report()
 	}
 	err = in.plain.Finish()
 	if err == nil && in.ends != nil {
 		err = in.ends()
+	}
+	if err == nil {
+		err = in.publish()
 	}
 	return f.store, f.console, err
 }
@@ -167,6 +171,11 @@ func (f *filler) take(ctx context.Context, b stream.Body) error {
 	}
 	if b.Type().IsOptional() {
 		return nil
+	}
+	if f.in.disks != nil {
+		if ours, err := f.in.disks.Take(ctx, b); ours {
+			return err
+		}
 	}
 	return f.guest.take(ctx, b)
 }

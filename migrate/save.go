@@ -8,6 +8,7 @@ import (
 
 	"goxl/domains"
 	"goxl/domains/config"
+	"goxl/migrate/disks"
 	"goxl/migrate/lanes"
 	"goxl/migrate/stream"
 	"goxl/migrate/transport"
@@ -33,6 +34,9 @@ type SaveOptions struct {
 	Notice func(text string)
 	// Timeline, if not nil, is told where the time went.
 	Timeline *Timeline
+	// Disks, if not nil, has the disks that it names go along, through the blkback that
+	// it names; only goxl can read that. What of it says how they are sent is set here.
+	Disks *disks.Sender
 	// Finish, if not nil, is called when everything was written, to bring it to safety.
 	// When it fails, so does the save, and the guest runs on.
 	Finish func(context.Context) error
@@ -76,7 +80,8 @@ type sender struct {
 	w         *stream.Writer
 	packed    packer // beneath w; nil: nothing is
 	time      *Timeline
-	suspended bool // by us
+	disks     *disks.Sender // nil: none goes along
+	suspended bool          // by us
 	sent      batch
 	round     int
 }
@@ -127,6 +132,9 @@ func newSender(ctx context.Context, m *domains.Manager, id abi.DomID, w io.Write
 		w = s.packed
 	}
 	s.w = stream.NewWriter(w, stream.Options{Outermost: stream.LayerXL})
+	if s.disks = o.Disks; s.disks != nil {
+		s.disks.Write, s.disks.Notice = s.w.Write, o.Notice
+	}
 	kind, err := m.TypeOf(ctx, id)
 	if err != nil {
 		return nil, err
@@ -161,12 +169,17 @@ func movable(s *config.Spec) error {
 	return nil
 }
 
-func (s *sender) close() error { return s.guest.close() }
+func (s *sender) close() error {
+	if s.disks != nil {
+		s.disks.Close()
+	}
+	return s.guest.close()
+}
 
 // run writes the stream from begin to end.
 func (s *sender) run(ctx context.Context) error {
 	defer s.count()
-	for _, step := range []func(context.Context) error{s.headers, s.memory, s.state, s.finish} {
+	for _, step := range []func(context.Context) error{s.heading, s.sendDisks, s.headers, s.memory, s.lastOfDisks, s.state, s.finish} {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -234,7 +247,16 @@ func (s *sender) suspend(ctx context.Context) error {
 	return s.guest.check()
 }
 
-// headers writes what stands before the memory.
+// heading writes what says what the stream is, and whose.
+func (s *sender) heading(context.Context) error {
+	defer elapsed(&s.time.Headers)()
+	if err := s.header(); err != nil {
+		return err
+	}
+	return s.w.Write(&stream.LibxlHeader{})
+}
+
+// headers writes what else stands before the memory.
 func (s *sender) headers(context.Context) error {
 	defer elapsed(&s.time.Headers)()
 	v := s.m.Xen().Version()
@@ -243,8 +265,6 @@ func (s *sender) headers(context.Context) error {
 		return err
 	}
 	for _, write := range []func() error{
-		s.header,
-		func() error { return s.w.Write(&stream.LibxlHeader{}) },
 		func() error { return s.w.Write(stream.Mark(stream.TypeLibxcContext)) },
 		func() error {
 			return s.w.Write(&stream.LibxcHeader{Version: 3, Guest: s.guest.header(), XenMajor: uint32(v.Major), XenMinor: uint32(v.Minor)})

@@ -3,6 +3,7 @@ package migrate
 import (
 	"time"
 
+	"goxl/migrate/disks"
 	"goxl/xenctrl/abi"
 )
 
@@ -11,9 +12,11 @@ import (
 type Timeline struct {
 	Connect  time.Duration // until the receiver greeted
 	Headers  time.Duration // what stands before the memory
+	Disks    []disks.Round // of disks that go along, while the guest ran
 	Rounds   []Round       // of memory, while the guest ran
 	Suspend  time.Duration // from the request until its vcpus stood
 	Memory   time.Duration // what was left of it
+	DiskRest disks.Round   // of the disks, after that
 	State    time.Duration // vcpus and what else stands after the memory
 	Receive  time.Duration // until the receiver had everything and its devices were there
 	HandOver time.Duration // until it had permission
@@ -50,7 +53,7 @@ func (r Round) DirtyRate() float64 {
 // Pause is how long the guest did not run: from when its vcpus stood here until
 // the receiver reported.
 func (t *Timeline) Pause() time.Duration {
-	return t.Memory + t.State + t.Receive + t.HandOver + t.Start
+	return t.Memory + t.DiskRest.Took + t.State + t.Receive + t.HandOver + t.Start
 }
 
 // elapsed adds the time until the returned function is called.

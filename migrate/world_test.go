@@ -29,6 +29,7 @@ type world struct {
 	store *xenstore.Client
 	dir   string
 	free  abi.KiB
+	disks []config.Disk // of the guest that is booted
 	// before, if set, is the last thing a guest does before it suspends.
 	before atomic.Pointer[func()]
 	// asked, if set, is what a guest does that is asked to suspend.
@@ -55,7 +56,8 @@ func newWorld(t testing.TB) *world {
 		}
 	}
 	h := host.New(host.Paths{Run: w.dir, Lib: w.dir, Log: w.dir, Scripts: w.dir, Hotplug: w.dir, XLLock: filepath.Join(w.dir, "xl"),
-		Proc: "/proc", Sys: "/sys", Dev: "/dev"})
+		Proc: "/proc", Sys: "/sys", Dev: "/dev",
+		Blkback: filepath.Join(shortDir(t), "lock")})
 	var err error
 	w.m, err = domains.Open(t.Context(), domains.Options{Xen: w.xen.Handle(), Store: w.store, Host: h,
 		Paths: domains.Paths{Own: filepath.Join(w.dir, "own"), KernelCache: "off", LibExec: w.dir}})
@@ -71,6 +73,17 @@ func newWorld(t testing.TB) *world {
 	})
 	w.free = w.xen.FreeMemory()
 	return w
+}
+
+// shortDir is a folder whose path leaves room for a socket.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "migrate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // drive plays the console daemon and the guests.
@@ -129,6 +142,7 @@ func (w *world) spec(t config.DomainType) *config.Spec {
 	s.BInfo.Kernel = config.Some(kernel)
 	s.BInfo.MaxMem = config.Some(abi.KiB(8 << 10))
 	s.BInfo.TargetMem = s.BInfo.MaxMem
+	s.Disks = w.disks
 	s.BInfo.MaxVCPUs, s.BInfo.AvailVCPUs = 2, config.BitmapOf(0, 1)
 	return s
 }

@@ -65,8 +65,8 @@ func Compare(m *domains.Manager, q *Question, spec *config.Spec, a *Answer) []Fi
 	}
 	for i := range spec.Disks {
 		d := &spec.Disks[i]
-		if d.Path.Value() == "" {
-			continue // a drive without a medium
+		if _, along := q.Guest.Along[d.VDev.Value()]; along || d.Path.Value() == "" {
+			continue // it will be made there, or is a drive without a medium
 		}
 		if why := unseen(d); why != "" {
 			list = append(list, Finding{"disk", false, fmt.Sprintf("%s: not compared, %s", d.VDev.Value(), why)})

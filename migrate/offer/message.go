@@ -38,6 +38,15 @@ type Guest struct {
 	Disks    map[string]DiskState `json:"disks"`  // by the guest's name for them
 	XenMinor int                  `json:"xen_minor"`
 	Boot     string               `json:"boot"` // of the host that it is on
+	// Along are the disks that go along with it, by the guest's name for them.
+	Along map[string]Along `json:"along,omitempty"`
+}
+
+// Along is a disk that goes along: it will be made at the path that Config has for it.
+type Along struct {
+	Size      int64 `json:"size"`      // in bytes
+	Used      int64 `json:"used"`      // that its file takes, about
+	Overwrite bool  `json:"overwrite"` // a file that is there may be replaced
 }
 
 // DiskState is what a host sees at a disk's path.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/domains/policy"
 	"goxl/migrate/direct"
+	"goxl/migrate/disks"
 	"goxl/xenctrl/abi"
 )
 
@@ -22,7 +24,7 @@ func Reply(ctx context.Context, m *domains.Manager, j Journal, q *Question) (*An
 		return nil, err
 	}
 	name, _ := os.Hostname() // for people
-	a := &Answer{Goxl: Version, Transports: []string{Packed, direct.Name}, Host: name, Boot: m.Host().BootID(),
+	a := &Answer{Goxl: Version, Transports: []string{Packed, direct.Name, disks.Name}, Host: name, Boot: m.Host().BootID(),
 		Xen: fmt.Sprintf("%d.%d%s", v.Major, v.Minor, extra), XenMinor: v.Minor}
 	if q.Guest != nil {
 		a.judge(ctx, m, q.Guest)
@@ -56,6 +58,7 @@ func (a *Answer) judge(ctx context.Context, m *domains.Manager, g *Guest) {
 	}
 	a.judgeCPU(m, spec, g)
 	elsewhere := g.Boot == "" || g.Boot != a.Boot // within one host the guest itself uses them
+	a.judgeAlong(spec, g.Along)
 	a.Disks = look(ctx, m, spec, elsewhere)
 	for i := range spec.Disks {
 		a.judgeUsers(&spec.Disks[i])
@@ -65,6 +68,25 @@ func (a *Answer) judge(ctx context.Context, m *domains.Manager, g *Guest) {
 			if err := inTime(func() error { _, err := m.Host().Stat(f); return err }); err != nil {
 				a.say("kernel", false, "%v: the guest runs without it, but cannot be rebooted", err)
 			}
+		}
+	}
+}
+
+// judgeAlong tells of each disk that goes along why it cannot be put here.
+func (a *Answer) judgeAlong(spec *config.Spec, along map[string]Along) {
+	used := map[string]int64{}
+	for i := range spec.Disks {
+		d := &spec.Disks[i]
+		name, path := d.VDev.Value(), d.Path.Value()
+		g, ok := along[name]
+		if !ok {
+			continue
+		}
+		dir := filepath.Dir(path)
+		used[dir] += max(g.Used, 0)
+		p := disks.Place{Path: path, Size: g.Size, Used: used[dir], Overwrite: g.Overwrite}
+		if err := inTime(p.Admit); err != nil {
+			a.say("disk", true, "%s cannot go along: there %v", name, err)
 		}
 	}
 }
