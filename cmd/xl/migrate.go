@@ -12,6 +12,7 @@ import (
 	"goxl/domains"
 	"goxl/domains/config"
 	"goxl/migrate"
+	"goxl/migrate/disks"
 	"goxl/migrate/offer"
 )
 
@@ -33,9 +34,13 @@ type migrating struct {
 	resolve   bool // --resolve: end what is undecided
 	peerDead  bool // --peer-dead: on the operator's word
 
+	withDisks bool // --with-disks: they go along
+	overwrite bool // --overwrite-disks: over what is there
+
 	direct directWay // --streams and what goes with it
 
 	override *config.Spec // what -C says
+	along    []disks.Disk // that go along
 }
 
 // migrateCommand is "xl migrate [options] <Domain> <host>".
@@ -49,6 +54,7 @@ func migrateCommand(a *app) *command {
 			{"plain", false, plainLetter}, {"timeline", false, moveTimelineLetter},
 			{"resolve", false, resolveLetter}, {"peer-dead", false, peerDeadLetter},
 			{"auto-converge", false, convergeLetter},
+			{"with-disks", false, withDisksLetter}, {"overwrite-disks", false, overwriteLetter},
 			{"streams", true, streamsLetter}, {"via", true, viaLetter}, {"listen", true, listenLetter},
 			{"tls-ca", true, tlsCALetter}, {"tls-cert", true, tlsCertLetter}, {"tls-key", true, tlsKeyLetter},
 		}},
@@ -74,6 +80,9 @@ func migrateCommand(a *app) *command {
 
 // migrate moves a guest, or says what speaks against that.
 func (a *app) migrate(ctx context.Context, o *migrating, args []string) error {
+	if err := o.consistentAlong(); err != nil {
+		return err
+	}
 	m := a.host.domains
 	id, err := a.domain(ctx, args[0])
 	if err != nil {
@@ -88,15 +97,22 @@ func (a *app) migrate(ctx context.Context, o *migrating, args []string) error {
 	if err != nil {
 		return err
 	}
+	refusals, err := a.findAlong(ctx, o, d.ID)
+	if err != nil {
+		return err
+	}
 	w := o.wayTo(a.globals, isTerminal(os.Stderr), args[1])
 	answer, findings, err := a.check(ctx, w, o, d)
 	switch {
 	case err != nil:
 		return err
 	case o.check:
-		return a.checked(args[0], answer, findings)
+		return a.checked(args[0], answer, append(findings, refusals...))
 	case len(offer.Blocking(findings)) > 0 && !o.unchecked:
 		return refused(offer.Blocking(findings))
+	}
+	if err := o.agreedAlong(answer); err != nil {
+		return err
 	}
 	send := a.sending(o)
 	send.Packed = answer != nil && answer.Speaks(offer.Packed) && !o.plain
@@ -117,6 +133,9 @@ func (a *app) sending(o *migrating) migrate.SendOptions {
 	send.Progress, send.Timeline = a.transferProgress(), new(migrate.Timeline)
 	if !o.quick {
 		send.Live = &o.live
+	}
+	if o.withDisks {
+		send.Disks = a.sendingAlong(o)
 	}
 	return send
 }
@@ -148,6 +167,9 @@ func (a *app) send(ctx context.Context, w way, d domains.Domain, o *migrating, s
 	if outcome == migrate.Undefined {
 		err = fmt.Errorf("%w (once the other side can be asked, xl migrate --resolve with the domain's name and the same arguments ends this)", err)
 	}
+	if outcome == migrate.Moved {
+		a.saidAlong(o)
+	}
 	return a.migrated(outcome, err)
 }
 
@@ -172,6 +194,8 @@ const (
 	tlsCALetter
 	tlsCertLetter
 	tlsKeyLetter
+	withDisksLetter
+	overwriteLetter
 )
 
 func (o *migrating) option(letter byte, arg string) error {
@@ -200,6 +224,10 @@ func (o *migrating) option(letter byte, arg string) error {
 		o.timeline = true
 	case resolveLetter:
 		o.resolve = true
+	case withDisksLetter:
+		o.withDisks = true
+	case overwriteLetter:
+		o.overwrite = true
 	case convergeLetter:
 		o.live.AutoConverge = true
 	case peerDeadLetter:

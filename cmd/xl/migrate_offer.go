@@ -76,18 +76,22 @@ func (a *app) check(ctx context.Context, w way, o *migrating, d domains.Domain) 
 	if err != nil {
 		return nil, nil, err
 	}
+	q.Guest.Along = o.asked()
 	kind, err := a.host.domains.TypeOf(ctx, d.ID)
 	if err != nil {
 		return nil, nil, err
 	}
 	findings := offer.Local(a.host.domains, d.ID, kind, spec, !o.quick)
-	answer, err := a.ask(ctx, w, q, o.check)
+	answer, err := a.ask(ctx, w, q, o.check || o.withDisks)
 	switch {
 	case err == nil:
 		return answer, append(findings, offer.Compare(a.host.domains, q, spec, answer)...), nil
-	case !o.check: // what nobody asked for fails no migration
+	case !o.check && !o.withDisks: // what nobody asked for fails no migration
 		return nil, findings, nil
+	case errors.Is(err, errGenuine) && !o.check:
+		return nil, append(findings, o.genuineAlong()...), nil
 	case errors.Is(err, errGenuine):
+		findings = append(findings, o.genuineAlong()...)
 		info, err := w.call(ctx, "info", nil)
 		if err != nil {
 			return nil, nil, err

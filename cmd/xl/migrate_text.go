@@ -42,12 +42,19 @@ func moveTimelineText(t *migrate.Timeline) string {
 	}
 	line("reach the receiver", t.Connect, "")
 	line("configuration and CPU", t.Headers, "")
+	for i, r := range t.Disks {
+		line(fmt.Sprintf("disks, round %d", i+1), r.Took, ": %d MiB read, %d MiB sent, %.1f MiB/s, then %d MiB written anew",
+			r.Read>>20, r.Sent>>20, float64(r.Read)/(1<<20)/max(r.Took.Seconds(), 0.001), r.Dirty>>20)
+	}
 	for i, r := range t.Rounds {
 		line(fmt.Sprintf("round %d", i+1), r.Took, ": %d MiB, then %d MiB written anew, %.1f MiB/s", r.Sent>>8, r.Dirty>>8, r.DirtyRate()/256)
 	}
 	line("suspend", t.Suspend, "")
 	line("pause", t.Pause(), ", of which")
 	line("  memory", t.Memory, ": %d MiB", t.Rest>>8)
+	if len(t.Disks) > 0 {
+		line("  disks", t.DiskRest.Took, ": %d KiB read, %d KiB sent, and all verified", t.DiskRest.Read>>10, t.DiskRest.Sent>>10)
+	}
 	line("  state of the vcpus", t.State, "")
 	line("  wait for the receiver", t.Receive, "")
 	line("  give permission", t.HandOver, "")

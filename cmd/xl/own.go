@@ -24,6 +24,8 @@ var ownCommandOptions = []ownOption{
 	{"migrate --check", "Only tell everything that speaks against moving it, and what could not be checked"},
 	{"migrate --unchecked", "Move it although something speaks against that"},
 	{"migrate --plain", "Send the genuine stream also to another goxl, not packed"},
+	{"migrate --with-disks", "Copy its disks, which blkback serves, to the other host as well; only to another goxl"},
+	{"migrate --overwrite-disks", "With that, replace files that are there"},
 	{"migrate --timeline", "Tell where the time went, and what the pause was made of"},
 	{"migrate --resolve <Domain> <host>", "End a migration that left <Domain>--migratedaway here, by what the other side has"},
 	{"migrate --peer-dead <Domain>", "The same, and it runs on here: on your word that it does not run elsewhere"},

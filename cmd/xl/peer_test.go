@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"goxl/migrate"
+	"goxl/migrate/disks"
 )
 
 func TestWayTo(t *testing.T) {
@@ -62,6 +63,27 @@ func TestPauseText(t *testing.T) {
 	} {
 		if got := pauseText(512<<10, p); got != want {
 			t.Errorf("%s", got)
+		}
+	}
+}
+
+func TestDisksText(t *testing.T) {
+	for want, p := range map[string]disks.Progress{
+		"disks, round 1:  25 % of 4096 MiB, 128 MiB/s, 24 s left": {Done: 1 << 30, Total: 4 << 30},
+		"disks, round 1: 100 % of 4096 MiB":                       {Done: 4 << 30, Total: 4 << 30},
+		"disks, round 3:  50 % of 8 MiB":                          {Round: 2, Done: 4 << 20, Total: 8 << 20},
+		"disks, round 1:   0 % of 0 MiB":                          {},
+	} {
+		if got := disksText(p, 8*time.Second); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	got := moveTimelineText(&migrate.Timeline{Disks: []disks.Round{{Read: 64 << 20, Sent: 16 << 20, Took: 2 * time.Second, Dirty: 1 << 20}},
+		DiskRest: disks.Round{Read: 128 << 10, Sent: 64 << 10, Took: 30 * time.Millisecond}, Start: time.Second})
+	for _, want := range []string{"2000 ms  disks, round 1: 64 MiB read, 16 MiB sent, 32.0 MiB/s, then 1 MiB written anew\n",
+		"1030 ms  pause, of which\n", "  30 ms    disks: 128 KiB read, 64 KiB sent, and all verified\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in:\n%s", want, got)
 		}
 	}
 }
