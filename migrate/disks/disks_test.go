@@ -309,12 +309,14 @@ func TestAgain(t *testing.T) {
 		t.Errorf("round %+v", r)
 	}
 	m.Sender.Close()
+	awaitClosed(t, s)
 
 	m = s.move(filepath.Join(t.TempDir(), "disk"))
 	m.Sender.Progress = func(Progress) { s.restart() }
 	if err := m.all(); !errors.Is(err, mirror.ErrLost) {
 		t.Errorf("one that ends again and again: %v", err)
 	}
+	awaitClosed(t, s)
 	m = s.move(filepath.Join(t.TempDir(), "disk"))
 	if err := errors.Join(m.Open(t.Context()), m.Converge(t.Context())); err != nil {
 		t.Fatal(err)
