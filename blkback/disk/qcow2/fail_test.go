@@ -70,6 +70,38 @@ func TestNoSpace(t *testing.T) {
 	mustAudit(t, f, 0)
 }
 
+// A file system that is full only when the data of several clusters are written, which is
+// how sparse files find it, takes and gives back each of them once.
+func TestNoSpaceForData(t *testing.T) {
+	im, f := newImage(t, "8M", "cluster_size=4k")
+	p := bytes.Repeat([]byte{1}, 64<<10)
+	if _, err := im.WriteAt(p, 0); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		f.fail = func(op string) error {
+			if op == "write" {
+				return syscall.ENOSPC
+			}
+			return nil
+		}
+		if _, err := im.WriteAt(p, 1<<20); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("writing to a full file system: %v", err)
+		}
+		f.fail = nil
+		if err := im.Flush(); err != nil {
+			t.Fatalf("flush after that: %v", err)
+		}
+	}
+	if _, err := im.WriteAt(p, 2<<20); err != nil {
+		t.Errorf("after there is room again: %v", err)
+	}
+	if err := im.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustAudit(t, f, 0)
+}
+
 // Whichever access to the file fails, once or from then on, the image stays sound.
 func TestBrokenMedium(t *testing.T) {
 	for _, forever := range []bool{false, true} {

@@ -8,19 +8,20 @@ import (
 // maxUnflushed is how many freed clusters wait for a flush at most.
 const maxUnflushed = 4096
 
-// unused notes that a mapping which used n clusters from off on has been changed.
-// Their counts fall after the next flush: until then a loss of power may bring the
-// old mapping back.
-func (a *allocator) unused(off int64, n int) {
+// unused notes that a mapping which used the cluster at off has been changed. Its count
+// falls after the next flush: until then a loss of power may bring the old mapping back.
+func (a *allocator) unused(off int64) {
 	a.mu.Lock()
-	for range n {
-		a.unflushed = append(a.unflushed, off)
-	}
+	a.unflushed = append(a.unflushed, off)
 	a.mu.Unlock()
 }
 
-// giveBack takes clusters that no mapping has used, but that may hold data.
-func (a *allocator) giveBack(off int64, n int) { a.unused(off, n) }
+// giveBack takes n clusters from off on that no mapping has used, but that may hold data.
+func (im *Image) giveBack(off int64, n int) {
+	for i := range int64(n) {
+		im.alloc.unused(off + i<<im.geo.clusterBits)
+	}
+}
 
 func (a *allocator) takeUnflushed() []int64 {
 	a.mu.Lock()

@@ -224,7 +224,7 @@ func (im *Image) ownTable(l1 int) (int64, error) {
 	}
 	if old != 0 {
 		if err := im.copyTable(table, old); err != nil {
-			im.alloc.giveBack(table, 1)
+			im.giveBack(table, 1)
 			return 0, err
 		}
 	}
@@ -232,7 +232,7 @@ func (im *Image) ownTable(l1 int) (int64, error) {
 	e = uint64(table) | flagCopied
 	binary.BigEndian.PutUint64(b[:], e)
 	if err := im.writeFull(b[:], im.h.l1Off+int64(l1)*8); err != nil {
-		im.alloc.giveBack(table, 1)
+		im.giveBack(table, 1)
 		return 0, im.unwritten(err)
 	}
 	im.mapMu.Lock()
@@ -242,7 +242,7 @@ func (im *Image) ownTable(l1 int) (int64, error) {
 	im.l2.drop(table, im.h.clusterSize())
 	im.mapMu.Unlock()
 	if old != 0 {
-		im.alloc.unused(old, 1)
+		im.alloc.unused(old)
 	}
 	return table, nil
 }

@@ -98,7 +98,7 @@ func (im *Image) writeNew(p []byte, off int64) (int, error) {
 		err = im.sync.run()
 	}
 	if err != nil {
-		im.alloc.giveBack(host, n)
+		im.giveBack(host, n)
 		return 0, err
 	}
 	c := changes.Get().(*change)
@@ -114,7 +114,7 @@ func (im *Image) writeNew(p []byte, off int64) (int, error) {
 	}
 	done, err := im.setEntries(first, c.entries)
 	if done < n {
-		im.alloc.giveBack(host+int64(done)*cs, n-done)
+		im.giveBack(host+int64(done)*cs, n-done)
 	}
 	written := max(0, min(int64(len(p)), int64(done)*cs-in))
 	return int(written), errors.Join(err, im.dropOld(c.old[:done]))
@@ -204,10 +204,10 @@ func (im *Image) dropOld(old []uint64) error {
 		case m.kind == compressed:
 			cs := im.h.clusterSize()
 			for off := m.off &^ (cs - 1); off < m.off+int64(m.length); off += cs {
-				im.alloc.unused(off, 1)
+				im.alloc.unused(off)
 			}
 		default:
-			im.alloc.unused(m.off, 1)
+			im.alloc.unused(m.off)
 		}
 	}
 	if im.alloc.manyUnflushed() {
