@@ -76,7 +76,8 @@ func labPackages(module string, all []listed) ([]Package, error) {
 func isLabTest(file string) bool { return strings.HasSuffix(file, "_lab_test.go") }
 
 // Programs builds the programs that match the patterns into dir/bin, those of
-// examples into dir/examples, beside the example configurations.
+// examples into dir/examples, beside the example configurations. The daemons' systemd
+// units lie beside the programs.
 func Programs(ctx context.Context, module, dir string, patterns ...string) error {
 	all, err := list(ctx, module, patterns...)
 	if err != nil {
@@ -93,18 +94,26 @@ func Programs(ctx context.Context, module, dir string, patterns ...string) error
 		if err := goRun(ctx, module, "build", "-tags=urfave_cli_no_docs", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, p.ImportPath); err != nil {
 			return err
 		}
+		if err := copyAll(filepath.Join(p.Dir, "*.service"), filepath.Join(dir, "bin")); err != nil {
+			return err
+		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "bin", "xenstore")); err == nil {
 		if err := linkStore(filepath.Join(dir, "bin")); err != nil {
 			return err
 		}
 	}
-	configs, err := filepath.Glob(filepath.Join(module, "examples", "*.cfg"))
+	return copyAll(filepath.Join(module, "examples", "*.cfg"), filepath.Join(dir, "examples"))
+}
+
+// copyAll copies the files that match a pattern into a folder.
+func copyAll(pattern, dir string) error {
+	names, err := filepath.Glob(pattern)
 	if err != nil {
 		return err
 	}
-	for _, name := range configs {
-		if err := copyFile(name, filepath.Join(dir, "examples", filepath.Base(name))); err != nil {
+	for _, name := range names {
+		if err := copyFile(name, filepath.Join(dir, filepath.Base(name))); err != nil {
 			return err
 		}
 	}
