@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,14 +56,20 @@ type lab struct {
 	lines   chan string
 }
 
-// start starts the daemon and waits until it serves.
-func (l *lab) start() {
+// launch starts the daemon.
+func (l *lab) launch() {
 	l.Helper()
 	l.daemon = exec.Command(filepath.Join(dom0.Getenv(l.T, "GOXL_BIN"), "blkback"), "-v")
 	l.daemon.Stderr = l.log
 	if err := l.daemon.Start(); err != nil {
 		l.Fatal(err)
 	}
+}
+
+// start starts the daemon and waits until it serves.
+func (l *lab) start() {
+	l.Helper()
+	l.launch()
 	h := host.New(host.DefaultPaths())
 	for end := time.Now().Add(labWait); ; time.Sleep(50 * time.Millisecond) {
 		if f, err := h.BlkbackFormats(); err != nil {
@@ -113,8 +118,9 @@ func (l *lab) console(name string) {
 	}()
 }
 
-// await waits for n lines with text, and fails at the first that says BAD.
-func (l *lab) await(text string, n int) {
+// await waits for n lines with text and returns the last of them. It fails at the first
+// that says BAD.
+func (l *lab) await(text string, n int) (line string) {
 	l.Helper()
 	timeout := time.After(labWait)
 	for n > 0 {
@@ -128,11 +134,13 @@ func (l *lab) await(text string, n int) {
 			}
 			if strings.Contains(s, text) {
 				n--
+				line = s
 			}
 		case <-timeout:
 			l.Fatalf("the guest does not say %q; the daemon's log:\n%s", text, l.tail())
 		}
 	}
+	return line
 }
 
 // settle drops the lines that are there.
@@ -184,18 +192,8 @@ func labKills(t *testing.T, kind string) {
 	}
 	defer l.log.Close()
 	disk, spare := l.image("disk.qcow2", "32M"), l.image("spare.qcow2", "8M")
-	run := filepath.Join(dir, "run.img")
-	if err := os.WriteFile(run, append([]byte(script), make([]byte, 1<<20-len(script))...), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	name := "blkback-" + kind
-	guest := dom0.Getenv(t, "GOXL_GUEST")
-	cfg := filepath.Join(dir, "guest.cfg")
-	text := fmt.Sprintf("name=%q\ntype=%q\nkernel=%q\nramdisk=%q\nmemory=192\nvcpus=1\nextra=\"console=hvc0 goxl.quiet goxl.run=/dev/xvdc\"\n"+
-		"disk=[\"%s,qcow2,xvda,rw\", \"%s,raw,xvdc,ro\"]\n", name, kind, guest+"/vmlinuz", guest+"/initrd.img", disk, run)
-	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	cfg := l.guestConfig(name, kind, script, disk+",qcow2,xvda,rw")
 	l.start()
 	defer func() {
 		if l.daemon.ProcessState == nil {

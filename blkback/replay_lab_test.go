@@ -1,0 +1,156 @@
+//go:build linux
+
+package blkback_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"goxl/lab/dom0"
+	"goxl/xenctrl/xentest"
+	"goxl/xenstore"
+)
+
+// replayScript writes one thing and then another to the same place, past all caches.
+const replayScript = `
+put() {
+  (echo "$1"; cat /dev/zero) | dd bs=4096 count=1 iflag=fullblock of=/tmp/d 2>/dev/null
+  dd if=/tmp/d of=/dev/xvda bs=4096 seek=16 count=1 oflag=direct conv=notrunc 2>/tmp/e || { echo "$1 BAD"; cat /tmp/e; }
+  echo "$1 is answered"
+}
+put mark-old
+put mark-new
+dd if=/dev/xvda bs=4096 skip=16 count=1 iflag=direct 2>/dev/null | head -n 1 | sed 's/^/the guest reads /'
+exit
+`
+
+// TestLabOldDataNeverReturn has a block device as the disk, to which a worker of the
+// daemon writes: the killed process cannot end before its write.
+func TestLabOldDataNeverReturn(t *testing.T) {
+	oldData(t, true, func(l *lab) string { return "/dev/nbd0" })
+}
+
+// oldData kills the daemon while a write of its is held back inside the kernel, and
+// starts the next one. That must not do the write once more before the first is over:
+// the guest, once answered, writes to the same place again, and the first write would
+// come after that. Stays says that the killed process cannot end before its write.
+func oldData(t *testing.T, stays bool, prepare func(l *lab) (target string)) {
+	xentest.NeedXen(t)
+	dom0.InCoverOn(t, "4.17")
+	store, err := xenstore.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	dir := t.TempDir()
+	l := &lab{T: t, store: store, dir: dir}
+	l.ours, l.genuine = dom0.Toolstacks(t)
+	if l.log, err = os.Create(filepath.Join(dir, "daemon.log")); err != nil {
+		t.Fatal(err)
+	}
+	defer l.log.Close()
+	d := newSlowDisk(t, 32<<20, "mark-old\n", "mark-new\n")
+	target := prepare(l)
+	cfg := l.guestConfig("blkback-replay", "pvh", replayScript, "format=raw,vdev=xvda,access=rw,backendtype=qdisk,target="+target)
+	l.start()
+	defer func() { _ = l.daemon.Process.Kill() }()
+	defer d.free()
+	l.ours.Must(t, "create", "-q", cfg)
+	defer l.genuine.Run(t, dom0.Patience, "destroy", "blkback-replay")
+	l.console("blkback-replay")
+	if name := l.comes(d); name != "mark-old\n" {
+		t.Fatalf("the first marked write is %q", name)
+	}
+
+	first := l.daemon
+	if err := first.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- first.Wait() }()
+	l.launch()
+	if stays {
+		eventually(t, "the second daemon to wait", func() bool { return strings.Contains(l.tail(), "waiting for another blkback") })
+	}
+	for late := time.After(5 * time.Second); late != nil; {
+		select {
+		case name := <-d.came:
+			t.Fatalf("%q was written beside the write that is held", name)
+		case s := <-l.lines:
+			if strings.Contains(s, "answered") {
+				t.Fatalf("the guest says %q", s)
+			}
+		case <-late:
+			late = nil
+		}
+	}
+	select {
+	case <-gone:
+		if stays {
+			t.Fatal("the killed process is gone, though a write of its is held: the test shows nothing")
+		}
+		gone <- nil
+	default:
+	}
+
+	d.free()
+	<-gone
+	if name := l.comes(d); name != "mark-old\n" {
+		t.Errorf("the second daemon begins with %q", name)
+	}
+	l.await("mark-old is answered", 1)
+	l.await("mark-new is answered", 1)
+	l.await("the guest reads mark-new", 1)
+	time.Sleep(2 * time.Second) // for anything that is late
+	now := dom0.Sh(t, "dd if="+target+" iflag=direct bs=4096 skip=16 count=1 status=none | head -n 1")
+	if order := d.order(); now != "mark-new\n" || !slices.Equal(order, []string{"mark-old\n", "mark-old\n", "mark-new\n"}) {
+		t.Errorf("the disk has %q after the writes %q", now, order)
+	}
+	l.genuine.Must(t, "destroy", "blkback-replay")
+	l.end(syscall.SIGTERM)
+}
+
+// comes is the next marked write.
+func (l *lab) comes(d *slowDisk) string {
+	l.Helper()
+	select {
+	case name := <-d.came:
+		return name
+	case <-time.After(labWait):
+		l.Fatalf("no marked write comes; the daemon's log:\n%s", l.tail())
+	}
+	return ""
+}
+
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(labWait); !f(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// guestConfig writes the configuration of a guest that runs a script, and has disks.
+func (l *lab) guestConfig(name, kind, script string, disks ...string) string {
+	l.Helper()
+	run, cfg := filepath.Join(l.dir, "run.img"), filepath.Join(l.dir, "guest.cfg")
+	guest := dom0.Getenv(l.T, "GOXL_GUEST")
+	text := fmt.Sprintf("name=%q\ntype=%q\nkernel=%q\nramdisk=%q\nmemory=192\nvcpus=1\nextra=\"console=hvc0 goxl.quiet goxl.run=/dev/xvdc\"\ndisk=[",
+		name, kind, guest+"/vmlinuz", guest+"/initrd.img")
+	for _, d := range append(disks, run+",raw,xvdc,ro") {
+		text += fmt.Sprintf("%q, ", d)
+	}
+	for path, data := range map[string][]byte{run: append([]byte(script), make([]byte, 1<<20-len(script))...), cfg: []byte(text + "]\n")} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			l.Fatal(err)
+		}
+	}
+	return cfg
+}
