@@ -551,7 +551,7 @@ func TestStale(t *testing.T) {
 	only(t, dir, "disk")
 }
 
-func awaitClosed(t *testing.T, s *served) {
+func awaitClosed(t testing.TB, s *served) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		s.mu.Lock()

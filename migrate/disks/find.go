@@ -129,7 +129,7 @@ func (p Place) Admit() error {
 	switch {
 	case !filepath.IsAbs(p.Path) || filepath.Clean(p.Path) != p.Path:
 		return fmt.Errorf("%q is no whole path", p.Path)
-	case within(p.Path, "/dev") || within(p.Path, "/proc") || within(p.Path, "/sys"):
+	case within(p.Path, "/dev") && !within(p.Path, "/dev/shm") || within(p.Path, "/proc") || within(p.Path, "/sys"):
 		return fmt.Errorf("%s is no place for a file: give it another path there with -C", p.Path)
 	}
 	fi, err := os.Stat(filepath.Dir(p.Path))
