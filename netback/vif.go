@@ -135,8 +135,18 @@ func (v *vif) connect(ctx context.Context, l *backends.Link, resumed bool) (err 
 func (v *vif) Serve(ctx context.Context) error {
 	err := v.session.serve(ctx)
 	v.node.News(v.log, "guest no longer served", logs.String("carried", fmt.Sprintf("%+v", v.Stats())))
+	if errors.Is(err, packet.ErrProtocol) {
+		err = guestFault{err}
+	}
 	return errors.Join(err, v.disconnect())
 }
+
+// guestFault marks an error as the frontend's: it is told in the node "error", and the
+// host's half of the vif is not called broken for it.
+type guestFault struct{ error }
+
+func (f guestFault) Is(target error) bool { return target == backends.ErrFrontend }
+func (f guestFault) Unwrap() error        { return f.error }
 
 // Stats returns what the vif has carried since its guest connected.
 func (v *vif) Stats() Stats {
