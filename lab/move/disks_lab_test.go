@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // writer is what the guest does with its disk, from another one: it fills places of it with
@@ -30,7 +31,7 @@ while :; do
 done
 `
 
-// daemon starts blkback on a host and waits until it serves.
+// blkback starts the daemon on a host and waits until it serves.
 func (s side) blkback(t *testing.T) {
 	t.Helper()
 	s.must(t, `setsid /opt/goxl/bin/blkback -v >>/root/blkback.log 2>&1 </dev/null &
@@ -50,7 +51,7 @@ func TestLabDisks(t *testing.T) {
 			s.try(t, "rm -rf "+dir)
 		}
 	})
-	here.must(t, "mkdir -p "+dir+"; qemu-img create -q -f qcow2 "+dir+"/disk.qcow2 32M")
+	here.must(t, "mkdir -p "+dir+"; qemu-img create -q -f qcow2 "+dir+"/disk.qcow2 16M")
 	there.must(t, "mkdir -p "+dir)
 	if err := os.WriteFile(dir+"/run.img", append([]byte(writer+"exit\n"), make([]byte, 1<<20-len(writer)-5)...), 0o600); err != nil {
 		t.Fatal(err)
@@ -66,7 +67,7 @@ func TestLabDisks(t *testing.T) {
 		t.Fatal(err)
 	}
 	here.must(t, here.tool(false)+" create "+cfg)
-	if said := here.listen(t, name, "", "round .*done|BAD", 3); strings.Contains(said, "BAD") {
+	if said := here.listen(t, name, "", "round .*done|BAD", 2); strings.Contains(said, "BAD") {
 		t.Fatal(said)
 	}
 	out, err := here.try(t, here.migrate(false, "--with-disks ", name, there, true)+" 2>&1")
@@ -77,16 +78,17 @@ func TestLabDisks(t *testing.T) {
 		t.Errorf("there is %s", left)
 	}
 	// The daemon is killed as soon as the copy has begun.
+	begin := time.Now()
 	out = here.must(t, `(n=0; until grep -q "copy of a disk begins" /root/blkback.log || [ $n -gt 600 ]; do sleep 0.1; n=$((n+1)); done
 pkill -9 -x blkback; sleep 1; exec setsid /opt/goxl/bin/blkback -v >>/root/blkback.log 2>&1 </dev/null) >/dev/null 2>&1 &
 `+here.migrate(false, "--with-disks --timeline ", name, there, false)+" 2>&1")
-	t.Log(out)
+	t.Logf("moved in %s:\n%s", time.Since(begin).Round(time.Second), out)
 	for _, want := range []string{"disks, round 1", "Disk xvda goes along", "Disk xvdb goes along", "What was disk xvda stays here", "blkback has ended meanwhile"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q", want)
 		}
 	}
-	if said := there.listen(t, name, "", "round .*done|BAD", 8); strings.Contains(said, "BAD") {
+	if said := there.listen(t, name, "", "round .*done|BAD", 6); strings.Contains(said, "BAD") {
 		t.Errorf("there it says\n%s", said)
 	}
 	if left := here.domains(t, name); len(left) > 0 {
