@@ -4,15 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"sync/atomic"
 	"time"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
-
-	"goxl/xenctrl/abi"
 )
 
 // The page of the console. Source: xen/include/public/io/console.h.
@@ -51,54 +45,30 @@ func consoleMisdeeds() []misdeed {
 	return all
 }
 
-// console is the page of this guest's console, which its kernel uses, too, and the
-// terminal above it: the kernel sends an event for what is written there, as it must be
-// the one who does.
-type console struct {
-	page []byte
-	tty  *os.File
+// Console is the page of the guest's console, which its kernel uses, too.
+type Console struct {
+	Page []byte
+	// Notify has the kernel print a byte, if it finds the indices in order, and send
+	// an event.
+	Notify func()
+	Print  func(string)
+	Close  func() error
 }
 
-// withConsole reaches the page through /dev/mem: in a PVH guest it is not among the
-// guest's memory, so that the kernel lets us.
+type console struct{ *Console }
+
 func withConsole(do func(context.Context, *console) (string, error)) func(context.Context, *guest) (string, error) {
 	return func(ctx context.Context, g *guest) (_ string, err error) {
-		frame, err := g.number(ctx, "console/ring-ref")
+		c, err := g.Console(ctx, g.store)
 		if err != nil {
 			return "", err
 		}
-		mem, err := os.OpenFile("/dev/mem", os.O_RDWR, 0)
-		if err != nil {
-			return "", err
-		}
-		defer mem.Close()
-		page, err := unix.Mmap(int(mem.Fd()), int64(frame)<<abi.PageShift, abi.PageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-		if err != nil {
-			return "", fmt.Errorf("map the console's page %#x: %w", frame, err)
-		}
-		defer func() { err = errors.Join(err, unix.Munmap(page)) }()
-		tty, err := os.OpenFile("/dev/hvc0", os.O_WRONLY|unix.O_NOCTTY, 0)
-		if err != nil {
-			return "", err
-		}
-		defer tty.Close()
-		return do(ctx, &console{page, tty})
+		defer func() { err = errors.Join(err, c.Close()) }()
+		return do(ctx, &console{c})
 	}
 }
 
-func (g *guest) number(ctx context.Context, path string) (uint64, error) {
-	v, err := g.store.Read(ctx, path)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseUint(v, 10, 64)
-}
-
-func (c *console) word(at int) *uint32 { return (*uint32)(unsafe.Pointer(&c.page[at])) }
-
-// notify has the kernel print a byte and send an event. It refuses to while it finds
-// the indices broken.
-func (c *console) notify() { _, _ = c.tty.Write([]byte{'.'}) }
+func (c *console) word(at int) *uint32 { return (*uint32)(unsafe.Pointer(&c.Page[at])) }
 
 // skew adds to an index and takes it off again, while something is printed, for a
 // second. The line that is printed next shows that the console goes on.
@@ -115,7 +85,7 @@ func (c *console) skew(at int, add uint32) (string, error) {
 		}
 	}, func() error {
 		for end := time.Now().Add(time.Second); time.Now().Before(end); n++ {
-			c.notify()
+			c.Notify()
 			time.Sleep(500 * time.Microsecond)
 		}
 		return nil
@@ -130,13 +100,13 @@ func (c *console) skew(at int, add uint32) (string, error) {
 // newLine begins a line, when the daemon has had time to look at the indices.
 func (c *console) newLine() {
 	time.Sleep(100 * time.Millisecond)
-	_, _ = c.tty.WriteString("\r\n")
+	c.Print("\r\n")
 }
 
 func consoleStorm(_ context.Context, c *console) (string, error) {
 	n := 0
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); n++ {
-		c.notify()
+		c.Notify()
 	}
 	c.newLine()
 	return fmt.Sprintf("%d events", n), nil
@@ -150,13 +120,13 @@ func consoleFlood(_ context.Context, c *console) (string, error) {
 		cons, prod := atomic.LoadUint32(c.word(conOutCons)), atomic.LoadUint32(c.word(conOutProd))
 		for prod-cons <= uint32(conOutSize-len(line)) {
 			for _, b := range line {
-				c.page[conOut+prod%conOutSize] = b
+				c.Page[conOut+prod%conOutSize] = b
 				prod++
 			}
 			n += len(line)
 		}
 		atomic.StoreUint32(c.word(conOutProd), prod)
-		c.notify()
+		c.Notify()
 	}
 	c.newLine()
 	return fmt.Sprintf("%d KiB", n>>10), nil

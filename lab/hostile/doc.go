@@ -12,8 +12,8 @@
 //	hostile: disk/index-jump: BAD the backend is in state 4 after 30s
 //	hostile: done, 61 misdeeds
 //
-// The same misdeeds are done to blkback and netback in memory, in their own processes
-// ([InMemory]), where they can be looked at closely; not those to the console.
+// The same misdeeds are done in memory, by tests of this package, netback and
+// backends/console, where they can be looked at closely.
 //
 // What it can see itself it judges itself: the answers, the backend's state, and that
 // pages of its own hold nothing but what was asked for. The test judges the daemons.

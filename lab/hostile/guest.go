@@ -31,6 +31,7 @@ type Xen interface {
 	BindUnbound(gnttab.DomID) (gnttab.Port, error)
 	Unbind(gnttab.Port) error
 	Notify(gnttab.Port) error
+	Console(context.Context, *xenstore.Client) (*Console, error)
 }
 
 // Pages are memory of the guest's that lies side by side and is granted page by page.

@@ -1,8 +1,12 @@
 package hostile
 
 import (
+	"context"
+	"errors"
+
 	"goxl/backends/backtest"
 	"goxl/xenctrl/gnttab"
+	"goxl/xenstore"
 )
 
 // InMemory is the kernel of a guest in memory, for tests of a backend in its process.
@@ -54,4 +58,9 @@ func (m *inMemory) Unbind(p gnttab.Port) error {
 func (m *inMemory) Notify(p gnttab.Port) error {
 	m.ports[p].Notify()
 	return nil
+}
+
+// Console is what such a guest has none of: the tests of consoles have their own.
+func (m *inMemory) Console(context.Context, *xenstore.Client) (*Console, error) {
+	return nil, errors.ErrUnsupported
 }
