@@ -117,7 +117,7 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 	d.mu.Lock()
 	d.vbds[n.ID] = v
 	d.mu.Unlock()
-	if err := v.lookAtPolicy(ctx); err != nil { // from here on SetRules knows the disk
+	if err := v.lookAtPolicy(ctx, true); err != nil { // from here on SetRules knows the disk
 		v.gone()
 		return nil, errors.Join(err, dk.Close())
 	}

@@ -44,6 +44,7 @@ type vbd struct {
 
 	looking sync.Mutex // at the policy
 	policy  Policy
+	owner   owner
 	said    string // by its node
 
 	// Of the present connection; nil between them.
@@ -215,7 +216,7 @@ func (v *vbd) FrontKeys() []string { return nil }
 // Changed looks at the disk's policy, and whether it has another size, which it tells
 // the frontend.
 func (v *vbd) Changed(ctx context.Context) error {
-	if err := v.lookAtPolicy(ctx); err != nil {
+	if err := v.lookAtPolicy(ctx, false); err != nil {
 		return err
 	}
 	r, ok := v.disk.(disk.Refresher)

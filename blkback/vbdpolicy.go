@@ -28,7 +28,7 @@ func (d *Driver) SetRules(ctx context.Context, r Rules) error {
 	d.mu.Unlock()
 	var errs []error
 	for _, v := range open {
-		errs = append(errs, v.lookAtPolicy(ctx))
+		errs = append(errs, v.lookAtPolicy(ctx, true))
 	}
 	return errors.Join(errs...)
 }
@@ -39,42 +39,47 @@ func (d *Driver) currentRules() Rules {
 	return d.rules
 }
 
-// lookAtPolicy applies what the rules and the node say now. A node that cannot be
-// understood or that the guest may write is left out of account, and logged once: a
-// wrong word must not end a disk.
-func (v *vbd) lookAtPolicy(ctx context.Context) error {
+// lookAtPolicy applies what the rules and the node say now. It is called whenever a
+// node of the backend has changed, so it asks for one node, and for whose disk it is
+// only with ask. A node that cannot be understood or that the guest may write is left
+// out of account, and logged once: a wrong word must not end a disk.
+func (v *vbd) lookAtPolicy(ctx context.Context, ask bool) error {
 	v.looking.Lock()
 	defer v.looking.Unlock()
-	who, err := v.owner(ctx)
-	if err != nil {
-		return err
+	node := v.node.BackPath() + "/" + PolicyKey
+	text, err := v.node.Store().Read(ctx, node)
+	if err != nil && !errors.Is(err, xenstore.ErrNotFound) {
+		return fmt.Errorf("the disk's policy: %w", err)
 	}
-	p := v.rules().of(who, v.node.ID.Dev)
-	k, err := v.node.Back(ctx, PolicyKey)
-	if err != nil {
-		return err
+	if text == v.said && !ask {
+		return nil
 	}
-	text := k[PolicyKey]
+	if ask {
+		if v.owner, err = v.askOwner(ctx); err != nil {
+			return err
+		}
+	}
+	p := v.rules().of(v.owner, v.node.ID.Dev)
 	if text != "" {
-		err := guestCannotWrite(ctx, v.node, v.node.BackPath()+"/"+PolicyKey)
+		err := guestCannotWrite(ctx, v.node, node)
 		if err == nil {
 			err = p.set(strings.Fields(text))
 		}
-		if err != nil && text != v.said {
+		if err != nil {
 			v.log.Warn("the disk's policy in xenstore is not used", logs.Error(err))
 		}
 	}
-	if p == v.policy && text == v.said {
-		return nil
+	v.said = text
+	if p != v.policy {
+		v.gov.set(p)
+		v.log.Info("policy of the disk", logs.String("policy", p.String()))
+		v.policy = p
 	}
-	v.gov.set(p)
-	v.log.Info("policy of the disk", logs.String("policy", p.String()))
-	v.policy, v.said = p, text
 	return nil
 }
 
-// owner asks whom the disk belongs to. A driver domain may not know.
-func (v *vbd) owner(ctx context.Context) (owner, error) {
+// askOwner asks whom the disk belongs to. A driver domain may not know.
+func (v *vbd) askOwner(ctx context.Context) (owner, error) {
 	var o owner
 	dir := fmt.Sprintf("/local/domain/%d/", v.node.ID.Dom)
 	for key, to := range map[string]*string{"name": &o.name, "vm": &o.uuid} {
