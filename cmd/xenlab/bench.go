@@ -29,6 +29,7 @@ type bench struct {
 	genuine string
 	rounds  int
 	rows    rows
+	asked   int // questions to guests, to tell their answers apart
 }
 
 // part is a piece of the benchmark that can be run alone.
@@ -43,6 +44,7 @@ var parts = []part{
 	{"moves", "save, restore", 1, (*bench).moves},
 	{"row", "guests one after the other", 1, (*bench).inARow},
 	{"crowd", "guests eight at a time", 1, (*bench).atOnce},
+	{"disk", "serve the disks of guests", 1, (*bench).disks},
 	{"hosts", "migrate from one host to the other", 2, (*bench).betweenHosts},
 }
 

@@ -187,7 +187,8 @@ func benchTable(all []piece, notes map[string]string) string {
 	var b, why, from strings.Builder
 	b.WriteString("# Ours and the genuine xl, in turn on the same hosts\n\nMade by `make bench`. Medians; a ratio below 1 says that ours needs less. " +
 		"The targets are for the ratio, but where they say \"ours\". The guests of \"create\" and \"destroy\" boot Debian's kernel with 192 MiB, " +
-		"a disk and a network device, from examples/; the others are mini guests (lab/mini). On an emulated machine only the ratios mean anything.\n\n" +
+		"a disk and a network device, from examples/; the others are mini guests (lab/mini). Where a row names the kernel or QEMU, that is what serves the disks of " +
+		"\"genuine\", and blkback those of \"ours\". On an emulated machine only the ratios mean anything.\n\n" +
 		"| Operation | ours | genuine | ratio | target | met | samples |\n|---|---:|---:|---:|---:|---|---:|\n")
 	for _, p := range all {
 		fmt.Fprintf(&from, "- %s: %s, commit %s, %s\n", p.Part, p.Date, p.Commit, p.About)
