@@ -52,11 +52,11 @@ second() {
 	local n file
 	mount -t ext4 /dev/xvdb /mnt || { echo "second disk BAD"; return; }
 	echo "second disk is mounted"
-	for n in $(seq 14); do
-		file=/mnt/more$((n % 12))
-		head -c 1000000 /dev/urandom >/tmp/more
+	for n in $(seq 6); do
+		file=/mnt/more$n
+		head -c 500000 /dev/urandom >/tmp/more
 		cp /tmp/more $file && sync $file || { echo "second write BAD"; break; }
-		echo 1 >/proc/sys/vm/drop_caches
+		echo 3 >/proc/sys/vm/drop_caches
 		cmp /tmp/more $file || echo "second data BAD"
 		echo "second $n ok"
 	done
