@@ -59,7 +59,9 @@ func (s *session) serve(parent context.Context) error {
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	for _, w := range s.wakers {
-		wg.Go(func() { w.run(ctx.Done()) })
+		if !w.own {
+			wg.Go(func() { w.run(ctx.Done()) })
+		}
 	}
 	carry := func(ring backends.Mapping, run func(context.Context, []byte, bool) error) {
 		wg.Go(func() {
@@ -156,7 +158,10 @@ func (s *session) connectQueue(l *backends.Link, i int, f frontQueue, wait patie
 			return err
 		}
 	}
-	q.tx = txQueue{vif: s, tap: q.tap, waker: txWaker, kick: txWaker.listen(), journal: newJournal(s.journal, i, false)}
+	q.tx = txQueue{vif: s, tap: q.tap, waker: txWaker, journal: newJournal(s.journal, i, false)}
+	if txWaker.own = txWaker != rxWaker; !txWaker.own {
+		q.tx.kick = txWaker.listen()
+	}
 	q.rx.connect(s, i, rxWaker, wait)
 	if q.tx.batch, err = l.NewBatch(); err != nil {
 		return err

@@ -83,13 +83,27 @@ func (q *txQueue) run(ctx context.Context, mem []byte, resumed bool) (err error)
 		} else if more {
 			continue
 		}
-		q.waker.rearm()
-		select {
-		case <-q.kick:
-		case <-ctx.Done():
+		if err := q.sleep(ctx); err != nil {
+			return err
 		}
 	}
 	return q.refuseHeld()
+}
+
+// sleep waits for an event, or the end of ctx.
+func (q *txQueue) sleep(ctx context.Context) error {
+	if q.waker.own {
+		if err := q.waker.sleep(); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("transmit ring's events: %w", err)
+		}
+		return nil
+	}
+	q.waker.rearm()
+	select {
+	case <-q.kick:
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // resume answers what an earlier process was answering when it was killed.

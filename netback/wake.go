@@ -15,6 +15,9 @@ type waker struct {
 	port  port
 	kicks []chan struct{}
 	ready chan struct{}
+
+	own   bool // one goroutine has the channel to itself, and calls sleep; nobody calls run
+	taken bool // of sleep: an event came that is not dealt with
 }
 
 func newWaker(p port) *waker { return &waker{port: p, ready: make(chan struct{}, 1)} }
@@ -28,6 +31,20 @@ func (w *waker) listen() <-chan struct{} {
 
 // rearm says that the last event is dealt with. It does not block.
 func (w *waker) rearm() { post(w.ready) }
+
+// sleep waits for an event, having dealt with the last one. It is for a goroutine that
+// waits for nothing else, to which the way over run would be two switches more.
+func (w *waker) sleep() error {
+	if w.taken {
+		if err := w.port.Unmask(); err != nil {
+			return err
+		}
+		w.taken = false
+	}
+	err := w.port.Wait()
+	w.taken = err == nil
+	return err
+}
 
 // run returns when the channel is closed, or done.
 func (w *waker) run(done <-chan struct{}) {
