@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -53,7 +54,12 @@ func (b *bench) sh(ctx context.Context, script string) (string, error) {
 func (b *bench) on(ctx context.Context, h *lab.Host, script string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return h.Output(ctx, "bash <<'EOF'\n. "+preludeFile+"\n"+script+"\nEOF")
+	out, err := h.Output(ctx, "bash <<'EOF'\n. "+preludeFile+"\n"+script+"\nEOF")
+	var exit *lab.ExitError
+	if errors.As(err, &exit) { // else xenlab would end with the script's exit code, and say nothing
+		err = errors.New(strings.TrimPrefix(err.Error(), exit.Command+": "))
+	}
+	return out, err
 }
 
 // times runs a script and returns the times that its calls of us took, in
