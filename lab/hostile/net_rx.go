@@ -104,6 +104,7 @@ func netNodeMisdeeds() []misdeed {
 		{"net/bad-nodes", netBadNodes},
 		{"net/states", func(ctx context.Context, g *guest) (string, error) { return g.stateGames(ctx, vif0, g.netComesBack) }},
 		{"net/nodes-change", breakNet(netNodesChange)},
+		{"net/control-ring", breakNet(controlRing)},
 	}
 }
 
