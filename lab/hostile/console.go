@@ -132,10 +132,11 @@ func consoleFlood(_ context.Context, c *console) (string, error) {
 	return fmt.Sprintf("%d KiB", n>>10), nil
 }
 
-// consoleNodes tries to write what says where the console's output goes (XSA-57).
+// consoleNodes tries to write what says where the console's output goes (XSA-57). Libxl
+// leaves backend-id to the guest, and nobody reads it.
 func consoleNodes(ctx context.Context, g *guest) (string, error) {
 	n := 0
-	for _, name := range []string{"tty", "type", "output", "limit", "ring-ref", "port", "backend", "backend-id", ""} {
+	for _, name := range []string{"tty", "type", "output", "limit", "ring-ref", "port", "backend", ""} {
 		path := "console"
 		if name != "" {
 			path += "/" + name

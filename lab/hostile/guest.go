@@ -63,7 +63,7 @@ type misdeed struct {
 // one of the same device clears away.
 func misdeeds() []misdeed {
 	var all []misdeed
-	for _, part := range [][]misdeed{diskMisdeeds(), netMisdeeds(), consoleMisdeeds()} {
+	for _, part := range [][]misdeed{consoleMisdeeds(), netMisdeeds(), diskMisdeeds()} {
 		all = append(all, part...)
 	}
 	return all

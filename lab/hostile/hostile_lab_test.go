@@ -1,0 +1,221 @@
+package hostile_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"goxl/blkback"
+	"goxl/domains/host"
+	"goxl/lab/dom0"
+	"goxl/lab/hostile"
+	"goxl/xenctrl/xentest"
+)
+
+// What the daemons may grow to under attack, all in all: the data that a queue may
+// have under way is 16 MiB.
+const (
+	mostMemory = 128 << 10 // KiB
+	mostLines  = 40        // of the log, a minute
+)
+
+// field is a host with both guests.
+type field struct {
+	*testing.T
+	dir           string
+	ours, genuine dom0.Tool
+	daemons       []*daemon
+	good          *dom0.Witness
+	bad           <-chan string // lines of the hostile guest's console
+	badID         string
+}
+
+// TestLabHostileGuest has a guest break all rules of disk, network and console, and
+// looks at what that costs the daemons and another guest.
+func TestLabHostileGuest(t *testing.T) {
+	xentest.NeedXen(t)
+	if !dom0.Full() {
+		t.Skip("takes long where each step waits for xenstore: make matrix has it, and xenlab test --full; in memory all misdeeds are always done")
+	}
+	if dom0.Getenv(t, "GOXL_XEN") != "4.17" {
+		t.Skip("the program was made for the kernel of Debian 12: an older one ends itself when its console's indices are wrong")
+	}
+	dom0.Sh(t, "modprobe -r xen-netback; modprobe tun")
+	t.Cleanup(func() {
+		if out, err := exec.Command("modprobe", "xen-netback").CombinedOutput(); err != nil {
+			t.Errorf("modprobe xen-netback: %v %s", err, out)
+		}
+	})
+	f := &field{T: t}
+	f.ours, f.genuine = dom0.Toolstacks(t)
+	var err error
+	if f.dir, err = os.MkdirTemp("", "hostile-"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(f.dir) })
+	nothingLeft := dom0.Leftovers(t)
+	takeConsoles(t)
+	f.startDaemons()
+	readOnly := f.createGuests()
+	f.good.Await(1)
+	broadcast(t)
+	for _, d := range f.daemons {
+		d.fds = d.files()
+	}
+
+	began := time.Now()
+	dom0.Sh(t, "xenstore-write /local/domain/"+f.badID+"/"+hostile.GoNode+" 1")
+	before := f.good.Rounds
+	f.watchMisdeeds()
+	took := time.Since(began)
+	f.good.Await(1)
+	t.Logf("%d rounds of the other guest in %s", f.good.Rounds-before, took.Round(time.Second))
+
+	f.checkDaemons(took)
+	f.checkStats()
+	if b, err := os.ReadFile(readOnly); err != nil || !bytes.Equal(b, hostile.Pattern(sectors)) {
+		t.Errorf("the read-only disk is not as it was: %v", err)
+	}
+	f.genuine.Must(t, "destroy", "hostile")
+	f.good.Await(2)
+	for _, d := range f.daemons {
+		eventually(t, d.name+" to let go of what it held of the guest", func() bool { return d.files() <= d.fds })
+	}
+	f.genuine.Must(t, "destroy", "good")
+	nothingLeft()
+	eventually(t, "the journals to go", func() bool {
+		left, _ := filepath.Glob("/run/goxl/blkback/*.journal")
+		more, _ := filepath.Glob("/run/goxl/netback/*-*")
+		return len(left)+len(more) == 0
+	})
+	for _, d := range f.daemons {
+		d.stop()
+	}
+}
+
+func (f *field) startDaemons() {
+	f.Helper()
+	f.daemons = []*daemon{
+		startDaemon(f.T, f.dir, "consoled", "-i", "--log=guest", "--log-dir="+f.dir, "--keep-output="+f.dir+"/tails"),
+		startDaemon(f.T, f.dir, "netback"),
+		startDaemon(f.T, f.dir, "blkback"),
+	}
+	h := host.New(host.DefaultPaths())
+	eventually(f.T, "blkback to serve", func() bool {
+		formats, err := h.BlkbackFormats()
+		if err != nil {
+			f.Fatal(err)
+		}
+		return formats != nil
+	})
+}
+
+// createGuests makes both guests, and returns the image of the hostile one's disk that
+// it may only read.
+func (f *field) createGuests() (readOnly string) {
+	f.Helper()
+	write := func(name string, b []byte) string {
+		path := filepath.Join(f.dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			f.Fatal(err)
+		}
+		return path
+	}
+	readOnly = write("ro.img", hostile.Pattern(sectors))
+	dom0.Sh(f.T, fmt.Sprintf("cd %s && qemu-img convert -f raw -O qcow2 ro.img rw.qcow2", f.dir))
+	cfg := write("hostile.cfg", fmt.Appendf(nil, "name=\"hostile\"\ntype=\"pvh\"\nkernel=%q\nramdisk=%q\nmemory=224\nvcpus=1\n"+
+		"extra=\"console=hvc0 quiet goxl.quiet goxl.run=/hostile.sh\"\nvif=[\"bridge=xenbr0\"]\n"+
+		"disk=[\"%s/rw.qcow2,qcow2,xvda,rw\", \"backendtype=qdisk,format=raw,vdev=xvdb,access=ro,target=%s\"]\n",
+		dom0.Getenv(f.T, "GOXL_GUEST")+"/vmlinuz", initramfs(f.T, f.dir), f.dir, readOnly))
+	f.Cleanup(func() { f.genuine.Run(f.T, dom0.Patience, "destroy", "hostile") })
+	f.ours.Must(f.T, "create", "-q", cfg)
+	f.badID = strings.TrimSpace(f.genuine.Must(f.T, "domid", "hostile"))
+	f.bad = dom0.ConsoleLines(f.T, f.badID)
+	f.good = dom0.NewWitness(f.T, f.dir, "good", "10.77.0.77")
+	return readOnly
+}
+
+// watchMisdeeds waits until the hostile guest has done its worst.
+func (f *field) watchMisdeeds() {
+	f.Helper()
+	timeout := time.After(4 * dom0.Patience)
+	done := map[string]bool{}
+	for {
+		select {
+		case s := <-f.good.Lines:
+			f.good.Note(s)
+		case s, ok := <-f.bad:
+			if !ok {
+				f.Fatal("the hostile guest's console ended")
+			}
+			if strings.Contains(s, "flood") && !strings.Contains(s, "hostile: ") {
+				continue
+			}
+			f.Log(s)
+			if strings.Contains(s, "BAD") {
+				f.Errorf("the hostile guest says %q", s)
+			}
+			if name, _, ok := strings.Cut(strings.TrimPrefix(s, "hostile: "), ": ok "); ok && strings.HasPrefix(s, "hostile: ") {
+				done[name] = true
+			}
+			if strings.HasPrefix(s, "hostile: done, ") {
+				for _, name := range hostile.Names() {
+					if !done[name] {
+						f.Errorf("no word of %s", name)
+					}
+				}
+				return
+			}
+		case <-timeout:
+			f.Fatal("the hostile guest does not come to its end")
+		}
+	}
+}
+
+// checkDaemons holds that all live, in bounded memory, and have logged in reason.
+func (f *field) checkDaemons(took time.Duration) {
+	f.Helper()
+	for _, d := range f.daemons {
+		now, peak, lines := d.memory("VmRSS"), d.memory("VmHWM"), d.lines()
+		f.Logf("%s: %d KiB, at most %d, %d files of %d before, %d lines of log", d.name, now, peak, d.files(), d.fds, len(lines))
+		if peak > mostMemory {
+			f.Errorf("%s grew to %d KiB, want %d at most", d.name, peak, mostMemory)
+		}
+		if most := mostLines * (1 + int(took/time.Minute)); len(lines) > most {
+			f.Errorf("%s logged %d lines in %s, want %d at most", d.name, len(lines), took.Round(time.Second), most)
+		}
+		if !strings.Contains(strings.Join(lines, "\n"), `"dom": `+f.badID) {
+			f.Errorf("%s has not a word about domain %s in its log", d.name, f.badID)
+		}
+	}
+}
+
+// checkStats holds that what was refused was counted, and is not the host's fault.
+func (f *field) checkStats() {
+	f.Helper()
+	out := dom0.Sh(f.T, filepath.Join(dom0.Getenv(f.T, "GOXL_BIN"), "blkback")+" --stats")
+	var all []blkback.Stats
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		f.Fatal(err)
+	}
+	refused := uint64(0)
+	for _, s := range all {
+		if fmt.Sprint(s.Dom) == f.badID {
+			refused += s.Refused
+		} else if s.Refused != 0 {
+			f.Errorf("%d requests of domain %d were refused", s.Refused, s.Dom)
+		}
+		if s.Errors != 0 || s.InFlight != 0 {
+			f.Errorf("domain %d, disk %d: %d errors of the host, %d requests under way", s.Dom, s.Dev, s.Errors, s.InFlight)
+		}
+	}
+	if refused < 1000 {
+		f.Errorf("%d requests of the hostile guest counted as refused, want thousands:\n%s", refused, out)
+	}
+}
