@@ -16,12 +16,12 @@ const wayFile = "/tmp/plain-way"
 
 // Each host has one of these for each command that the other may run on it. A
 // connection is closed by the end of the command, not by that of its input.
-const listen = "setsid socat -t 600 TCP-LISTEN:%d,fork,reuseaddr EXEC:'%s' </dev/null >/dev/null 2>&1 &\n"
+const listen = "setsid socat -b 131072 -t 600 TCP-LISTEN:%d,fork,reuseaddr EXEC:'%s' </dev/null >/dev/null 2>&1 &\n"
 
 const wayScript = `#!/bin/sh
 host=$1; shift
 case "$*" in *--offer*) port=7803;; %s\ *) port=7801;; *) port=7802;; esac
-exec socat -t 600 - TCP:$host:$port
+exec socat -b 131072 -t 600 - TCP:$host:$port
 `
 
 // How a guest gets to the other host.
@@ -50,8 +50,8 @@ type travel struct {
 }
 
 var travels = []travel{
-	{"idle", "0", 128},
-	{"that writes 8 MiB/s", "8192", 128},
+	{"idle", "0", 64},
+	{"that writes 8 MiB/s", "8192", 64},
 }
 
 // betweenHosts migrates guests to the second host and back, by each program, over a
