@@ -108,6 +108,7 @@ type creation struct {
 	p9s      []device.P9
 	vfbs     []device.VFB
 	added    []device.Device // disks and interfaces that are connected
+	unserved bool            // its console: no daemon runs
 }
 
 // newCreation checks everything that can be checked before anything is made.

@@ -170,8 +170,20 @@ func (c *creation) addConsoles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.has(set.AddConsole(ctx, c.id, &device.Console{BackendDom: back, Server: device.XenConsoled, Output: "pty",
+	err = c.has(set.AddConsole(ctx, c.id, &device.Console{BackendDom: back, Server: device.XenConsoled, Output: "pty",
 		Port: c.built.Console.Port, RingRef: uint64(c.built.Console.Frame), TTY: c.files.consoleTTY}))
+	if err == nil {
+		c.undoing("wait for the console daemon", c.settleConsole)
+	}
+	return err
+}
+
+// settleConsole lets the console daemon finish what it began, unless there is none.
+func (c *creation) settleConsole(ctx context.Context) error {
+	if !c.unserved {
+		c.m.SettleConsole(ctx, c.id)
+	}
+	return nil
 }
 
 // has takes note of a device that was added, for removeDevices, if there is no error.

@@ -278,6 +278,7 @@ func (c *creation) awaitConsole(ctx context.Context) error {
 		return nil
 	}
 	if err := c.m.awaitConsole(ctx, c.op, c.id); err != nil {
+		c.unserved = errors.Is(err, errNoTTY)
 		return err
 	}
 	c.consoleReady()
@@ -297,6 +298,20 @@ func (m *Manager) AwaitConsole(ctx context.Context, id abi.DomID) error {
 		return nil
 	}
 	return err
+}
+
+// settleTimeout is how long a console daemon that runs takes to serve a guest, at most.
+const settleTimeout = time.Second
+
+// SettleConsole is called before guest id, which was made just now, is destroyed. It
+// waits until the console daemon has written where it serves the guest, for a second at
+// most: written afterwards, the node would stay.
+func (m *Manager) SettleConsole(ctx context.Context, id abi.DomID) {
+	soon, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	if err := m.AwaitConsole(soon, id); err != nil {
+		m.logger.Debug("console not served before its guest's end", logs.Uint16("dom", uint16(id)), logs.Error(err))
+	}
 }
 
 func (m *Manager) awaitConsole(ctx context.Context, op string, id abi.DomID) error {

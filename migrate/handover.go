@@ -318,6 +318,13 @@ func (r *arriving) giveBack(ctx context.Context, cause error) error {
 	return errors.Join(cause, gone, granted)
 }
 
+// discard destroys our copy. The console daemon may be about to serve it, and what it
+// writes after the end of the guest would stay: so that comes first.
+func (r *arriving) discard(ctx context.Context) error {
+	r.m.SettleConsole(ctx, r.id)
+	return r.m.Destroy(ctx, r.id)
+}
+
 // statusOf is what a failure to start is to the sender: never 0, which would have
 // it destroy the only copy.
 func statusOf(err error) byte {
