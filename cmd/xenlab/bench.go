@@ -45,6 +45,7 @@ var parts = []part{
 	{"row", "guests one after the other", 1, (*bench).inARow},
 	{"crowd", "guests eight at a time", 1, (*bench).atOnce},
 	{"disk", "serve the disks of guests", 1, (*bench).disks},
+	{"net", "what netback carries, and the kernel's", 1, (*bench).carry},
 	{"hosts", "migrate from one host to the other", 2, (*bench).betweenHosts},
 }
 
