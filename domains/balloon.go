@@ -40,12 +40,11 @@ func (m *Manager) freeMemory() (abi.KiB, error) {
 }
 
 // makeRoom sees to it that need is free, by making domain 0 smaller, as long as
-// that gets somewhere: xl's rules (freemem in xl_vmcontrol.c). When it fails domain 0
-// gets its target back, so that a guest that is refused costs it nothing; the genuine
-// tool leaves it as small as it got.
-func (m *Manager) makeRoom(ctx context.Context, name string, need abi.KiB) (err error) {
-	var u undo.Stack
-	defer u.Rollback(ctx, &err)
+// that gets somewhere: xl's rules (freemem in xl_vmcontrol.c). U gets how domain 0 has
+// its target back, also when it fails: so a guest that is refused costs it nothing. The
+// genuine tool leaves it as small as it got.
+func (m *Manager) makeRoom(ctx context.Context, u *undo.Stack, name string, need abi.KiB) error {
+	smaller := false
 	var before, last abi.KiB // targets of domain 0
 	credit := m.pace.credit
 	for {
@@ -54,7 +53,6 @@ func (m *Manager) makeRoom(ctx context.Context, name string, need abi.KiB) (err 
 			return err
 		}
 		if free >= need {
-			u.Commit()
 			return nil
 		}
 		if credit <= 0 {
@@ -62,7 +60,7 @@ func (m *Manager) makeRoom(ctx context.Context, name string, need abi.KiB) (err 
 		}
 		short := need - free
 		err = m.setTarget(ctx, 0, func(current, _ abi.KiB) abi.KiB {
-			if u.Len() == 0 {
+			if !smaller {
 				before = current
 			}
 			last = current - min(current, short)
@@ -74,7 +72,8 @@ func (m *Manager) makeRoom(ctx context.Context, name string, need abi.KiB) (err 
 			}
 			return err
 		}
-		if u.Len() == 0 {
+		if !smaller {
+			smaller = true
 			u.Push("make domain 0 smaller", func(ctx context.Context) error { return m.restoreDom0(ctx, last, before) })
 		}
 		start := time.Now()

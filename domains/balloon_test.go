@@ -1,6 +1,7 @@
 package domains
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -171,6 +172,25 @@ func TestMakeRoom(t *testing.T) {
 				t.Errorf("domain 0's target is %d KiB, want %d KiB", w.dom0Target(), want)
 			}
 		})
+	}
+}
+
+// A creation that ends when domain 0 has long given gives it its target back.
+func TestRoomGivenBack(t *testing.T) {
+	const dom0 = 192 * mib
+	w := small(t, dom0, 4*mib, driver{step: 64 * mib}, "none")
+	w.m.conf.Autoballoon = config.True
+	ctx, cancel := context.WithCancel(t.Context())
+	gave := abi.KiB(0)
+	_, err := w.m.Create(ctx, w.spec(config.TypePV), CreateOptions{ConsoleReady: func(abi.DomID) {
+		gave = dom0 - w.dom0Target()
+		cancel()
+	}})
+	if !errors.Is(err, Interrupted) || gave == 0 {
+		t.Fatalf("Create: %v, when domain 0 had given %d KiB", err, gave)
+	}
+	if got := w.dom0Target(); got != dom0 {
+		t.Errorf("domain 0's target is %d KiB, it was %d KiB", got, dom0)
 	}
 }
 

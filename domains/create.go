@@ -202,7 +202,7 @@ func (c *creation) reserveMemory(ctx context.Context) (release func(), err error
 		lock.Unlock()
 		m.ballooning.Unlock()
 	}
-	if err := m.makeRoom(ctx, c.spec.CInfo.Name.Value(), need); err != nil {
+	if err := m.makeRoom(ctx, &c.undo, c.spec.CInfo.Name.Value(), need); err != nil {
 		release()
 		return nil, err
 	}
