@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"goxl/lab/dom0"
 	"goxl/lab/hostile"
 )
@@ -94,33 +92,6 @@ func (d *daemon) files() int {
 		d.t.Fatalf("%s is gone: %v", d.name, err)
 	}
 	return len(list)
-}
-
-// takeConsoles stops the genuine console daemon for the test.
-func takeConsoles(t *testing.T) {
-	t.Helper()
-	const pidFile = "/run/xen/xenconsoled.pid"
-	b, err := os.ReadFile(pidFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Kill(pid, unix.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		genuine := filepath.Join(filepath.Dir(dom0.Getenv(t, "GENUINE_XL")), "xenconsoled")
-		if out, err := exec.Command(genuine, "--pid-file="+pidFile, "--log=none").CombinedOutput(); err != nil {
-			t.Errorf("the genuine console daemon: %v %s", err, out)
-		}
-	})
-	eventually(t, "the genuine console daemon to end", func() bool {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		return err != nil || strings.Contains(string(b), ") Z ")
-	})
 }
 
 // initramfs makes the hostile guest's: that of all guests with other modules and one

@@ -60,7 +60,7 @@ func TestLabHostileGuest(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(f.dir) })
 	nothingLeft := dom0.Leftovers(t)
-	takeConsoles(t)
+	dom0.TakeConsoles(t)
 	f.startDaemons()
 	readOnly := f.createGuests()
 	f.good.Await(1)

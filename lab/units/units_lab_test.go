@@ -5,10 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -44,7 +42,7 @@ func TestLabUnits(t *testing.T) {
 	nothingLeft := dom0.Leftovers(t)
 	dom0.Sh(t, "modprobe -r xen-netback; modprobe tun")
 	t.Cleanup(func() { dom0.Sh(t, "modprobe xen-netback") })
-	takeConsoles(t)
+	dom0.TakeConsoles(t)
 	units := install(t)
 
 	s := startSystemd(t, dir, units...)
@@ -143,28 +141,4 @@ func install(t *testing.T) (units []string) {
 		units = append(units, filepath.Join(dom0.Getenv(t, "GOXL_BIN"), unit(d.name)))
 	}
 	return units
-}
-
-// takeConsoles stops the genuine console daemon for the test.
-func takeConsoles(t *testing.T) {
-	t.Helper()
-	const pidFile = "/run/xen/xenconsoled.pid"
-	b, err := os.ReadFile(pidFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Kill(pid, unix.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		genuine := filepath.Join(filepath.Dir(dom0.Getenv(t, "GENUINE_XL")), "xenconsoled")
-		if out, err := exec.Command(genuine, "--pid-file="+pidFile, "--log=none").CombinedOutput(); err != nil {
-			t.Errorf("the genuine console daemon: %v %s", err, out)
-		}
-	})
-	time.Sleep(time.Second)
 }
