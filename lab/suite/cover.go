@@ -10,7 +10,7 @@ import (
 // perRelease are the packages whose behaviour follows the release of Xen or its
 // tools: their tests run on all of them. What the others do depends on dom0's
 // kernel and files, so that one release shows it.
-var perRelease = []string{"cmd/xl", "domains", "domains/build", "examples", "lab/interop", "xenctrl", "xenctrl/evtchn", "xenctrl/gnttab"}
+var perRelease = []string{"cmd/xl", "domains", "domains/build", "examples", "lab/interop", "lab/units", "xenctrl", "xenctrl/evtchn", "xenctrl/gnttab"}
 
 // perDaemon are the packages whose behaviour follows the xenstore daemon.
 var perDaemon = []string{"cmd/xenstore", "xenstore", "xenstore/server"}
