@@ -22,14 +22,20 @@ func (b *bench) crowdConfigs(ctx context.Context) error {
 	return err
 }
 
-// inARow has either program make a crowd, one guest after the other.
+// crowds is how many crowds each program makes: one takes minutes.
+func (b *bench) crowds() int { return (b.rounds + 2) / 3 }
+
+// inARow has either program make crowds, one guest after the other. Who begins
+// changes, so that a host that grows slower does so for both.
 func (b *bench) inARow(ctx context.Context) error {
 	if err := b.crowdConfigs(ctx); err != nil {
 		return err
 	}
-	for _, xl := range b.turn(0) {
-		if err := b.rowOf(ctx, xl); err != nil {
-			return err
+	for i := range b.crowds() {
+		for _, xl := range b.turn(i) {
+			if err := b.rowOf(ctx, xl); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -106,7 +112,7 @@ func (b *bench) atOnce(ctx context.Context) error {
 		return err
 	}
 	m := metric{op: fmt.Sprintf("create %d mini PVH, %d at a time", crowd, atATime), unit: "ms", target: 1}
-	for i := range (b.rounds + 2) / 3 { // each takes as long as a row of its own
+	for i := range b.crowds() {
 		for _, xl := range b.turn(i + 1) {
 			all := fmt.Sprintf("sh -c 'seq 0 %d | xargs -P %d -I{} %s create -q -p /tmp/crowd{}.cfg'", crowd-1, atATime, xl)
 			if err := b.measure(ctx, m, xl == oursXL, all); err != nil {
