@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"goxl/backends/console"
+	"goxl/cmd/internal/background"
 	"goxl/cmd/internal/sdnotify"
 	"goxl/domains/logs"
 	"goxl/xenstore"
@@ -39,8 +40,8 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "%s requires root to run.\n", args[0])
 		return int(syscall.EPERM)
 	}
-	if !o.interactive && !isBackground() {
-		if err := startBackground(); err != nil {
+	if !o.interactive && !background.Is() {
+		if err := background.Start(nil); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", args[0], err)
 			return 1
 		}
@@ -49,7 +50,7 @@ func run(args []string) int {
 	log := newLogger(o.verbose, !o.interactive)
 	if err := serve(o, log); err != nil {
 		log.Error("the consoles cannot be served", logs.Error(err))
-		reportFailure(err)
+		background.Report(err)
 		return 1
 	}
 	return 0
@@ -89,11 +90,19 @@ func serve(o options, log *logs.Logger) (err error) {
 			d.Reload()
 		}
 	}()
-	err = d.Run(ctx, func() { reportReady(log) })
+	err = d.Run(ctx, func() { ready(log) })
 	if nerr := sdnotify.Send(sdnotify.Stopping); nerr != nil {
 		log.Warn("systemd", logs.Error(nerr))
 	}
 	return err
+}
+
+// ready tells whoever waits for it that all guests are served.
+func ready(log *logs.Logger) {
+	background.Report(nil)
+	if err := sdnotify.Send(sdnotify.Ready); err != nil {
+		log.Warn("systemd", logs.Error(err))
+	}
 }
 
 // storeReporter logs when the store goes away and when it is back.

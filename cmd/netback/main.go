@@ -87,7 +87,7 @@ func serve(ctx context.Context, o netback.Options) error {
 	if err != nil {
 		return err
 	}
-	lock, err := takeLock(filepath.Join(o.StateDir, "lock"))
+	lock, err := daemon.Lock(filepath.Join(o.StateDir, "lock"), "netback")
 	if err != nil {
 		return err
 	}

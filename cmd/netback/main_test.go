@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"flag"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,21 +35,4 @@ func TestParseOptions(t *testing.T) {
 	if _, err := parseOptions([]string{"--help"}, &usage); !errors.Is(err, flag.ErrHelp) || !strings.Contains(usage.String(), "-antispoof") {
 		t.Errorf("--help: %v, %q", err, usage.String())
 	}
-}
-
-func TestOneAtATime(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
-	first, err := takeLock(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := takeLock(path); err == nil || !strings.Contains(err.Error(), "another netback") {
-		t.Errorf("a second lock: %v", err)
-	}
-	first.Close()
-	second, err := takeLock(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second.Close()
 }

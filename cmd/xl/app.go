@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // surroundings is what a run of xl takes from the outside; tests put a fake host
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string, env surroundings) int {
 }
 
 // main keeps the genuine xl's order of checks: options, a command at all, Xen,
-// xl.conf, the command's name. Verbs of our own that need no Xen come before it.
+// xl.conf, the command's name. What needs no Xen comes before it.
 func (a *app) main(ctx context.Context, args []string) int {
 	g, rest, ok := parseGlobals(args, a.env.release, a.env.stderr)
 	if !ok {
@@ -67,7 +68,7 @@ func (a *app) main(ctx context.Context, args []string) int {
 	if a.env.processors != nil {
 		a.env.processors(rest[0])
 	}
-	if v := findOwnVerb(rest[0]); v != nil && v.offline {
+	if a.needsNoHost(rest[0]) {
 		a.release = a.env.release()
 		return a.rep.report(a.dispatch(ctx, rest))
 	}
@@ -85,6 +86,20 @@ func (a *app) main(ctx context.Context, args []string) int {
 	a.wakeSupervisor(ctx, rest[0])
 	a.endThrottles(ctx)
 	return a.rep.report(a.dispatch(ctx, rest))
+}
+
+// needsNoHost reports whether a command does without Xen's control interface: verbs of
+// our own that only read files, and devd, which a driver domain's kernel may not let
+// open it.
+func (a *app) needsNoHost(name string) bool {
+	if v := findOwnVerb(name); v != nil && v.offline {
+		return true
+	}
+	if !strings.HasPrefix(devdVerb, name) {
+		return false // the release is not looked for in vain
+	}
+	e := lookup(a.env.release(), name)
+	return e != nil && e.name == devdVerb
 }
 
 // dispatch finds the command and runs it on the arguments as they are: the

@@ -34,6 +34,8 @@ func commands(name string) func(*app) *command {
 		return debugKeysCommand
 	case "destroy":
 		return destroyCommand
+	case devdVerb:
+		return devdCommand
 	case "dmesg":
 		return dmesgCommand
 	case "domid":

@@ -210,7 +210,8 @@ func (s *Set) connect(ctx context.Context, dev Device, awaited bool) error {
 	if dev.Backend != s.Self {
 		return nil // its own toolstack daemon does the rest
 	}
-	return s.plug(ctx, dev)
+	_, err := s.plug(ctx, dev)
+	return err
 }
 
 // awaitReady waits until the backend is in state InitWait, or past it.
@@ -220,7 +221,7 @@ func (s *Set) awaitReady(ctx context.Context, dev Device) error {
 	path := dev.BackendPath() + "/state"
 	last, gone := Unknown, false
 	_, err := s.Store.Await(ctx, path, func(v string, exists bool) bool {
-		last, gone = parseState(v), !exists
+		last, gone = ParseState(v), !exists
 		return gone || last >= InitWait
 	})
 	switch {
@@ -252,8 +253,8 @@ func (s *Set) backendError(dev Device) string {
 	return fmt.Sprintf(": %.200q", text)
 }
 
-// parseState reads a state node; what is no state counts as Unknown.
-func parseState(v string) State {
+// ParseState reads a state node; what is no state counts as Unknown.
+func ParseState(v string) State {
 	n, err := strconv.ParseUint(v, 10, 8)
 	if err != nil || n > uint64(Reconfigured) {
 		return Unknown

@@ -14,7 +14,8 @@ import (
 // with all others, so that nobody sees the disk without it. A QEMU of the guest's would
 // take the disk nevertheless; see LeaveToDaemon.
 const (
-	serverKey     = "goxl-server"
+	// ServerKey is the name of that node.
+	ServerKey     = "goxl-server"
 	serverBlkback = "blkback"
 )
 
@@ -72,7 +73,7 @@ func (s *Set) byDaemon(ctx context.Context, dev Device) (bool, error) {
 	if dev.BackendKind != QDisk {
 		return false, nil
 	}
-	v, err := s.Store.Read(ctx, dev.BackendPath()+"/"+serverKey)
+	v, err := s.Store.Read(ctx, dev.BackendPath()+"/"+ServerKey)
 	if errors.Is(err, xenstore.ErrNotFound) {
 		return false, nil
 	}

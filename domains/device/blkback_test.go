@@ -105,7 +105,7 @@ func TestQDiskOfTheDaemon(t *testing.T) {
 	go func() { defer close(done); answer("2", "") }()
 	dev, err := w.set.AddDisk(t.Context(), 5, disk(), o)
 	w.must(err)
-	for key, want := range map[string]string{serverKey: serverBlkback, "params": "qcow2:" + w.file, "type": "qdisk"} {
+	for key, want := range map[string]string{ServerKey: serverBlkback, "params": "qcow2:" + w.file, "type": "qdisk"} {
 		for _, dir := range []string{dev.BackendPath(), dev.LibxlPath()} {
 			if v, err := w.store.Read(t.Context(), dir+"/"+key); v != want || err != nil {
 				t.Errorf("%s/%s is %q, %v", dir, key, v, err)

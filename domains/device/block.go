@@ -106,6 +106,7 @@ func (b *block) addFile(ctx context.Context, path string, fi os.FileInfo) error 
 	if err := b.publish(ctx, loop.Path, num, loop.Path); err != nil {
 		return err
 	}
+	b.node = loop.Path
 	return loop.Keep()
 }
 
@@ -118,7 +119,7 @@ func (b *block) awaited(ctx context.Context, from interface {
 	if err != nil && !errors.Is(err, xenstore.ErrNotFound) {
 		return err
 	}
-	if parseState(state) != InitWait {
+	if ParseState(state) != InitWait {
 		return fmt.Errorf("%s was closed or removed while its disk was attached (state %q)", b.dev, state)
 	}
 	return nil
@@ -204,7 +205,7 @@ func (b *block) checkSharing(ctx context.Context, path string, nums []host.DevNu
 		if err != nil || !has(num) || !b.write() && !strings.Contains(u.mode, "w") {
 			continue
 		}
-		if b.sameGuest(ctx, u.dom) {
+		if b.sameGuest(ctx, u) {
 			continue
 		}
 		return fmt.Errorf("disk target %s is in use by domain %s (%s): %w; detach it there, or give both read-only disks", path, u.dom, u.vdev, ErrInUse)
@@ -213,7 +214,7 @@ func (b *block) checkSharing(ctx context.Context, path string, nums []host.DevNu
 }
 
 // user is a guest's disk as its backend directory shows it.
-type user struct{ dom, vdev, num, mode string }
+type user struct{ dom, id, vdev, num, mode string }
 
 // users returns all disks of this kind that this domain serves.
 func (b *block) users(ctx context.Context) ([]user, error) {
@@ -234,17 +235,20 @@ func (b *block) users(ctx context.Context) ([]user, error) {
 				return nil, err
 			}
 			if v["physical-device"] != "" {
-				users = append(users, user{dom, v["dev"], v["physical-device"], v["mode"]})
+				users = append(users, user{dom, id, v["dev"], v["physical-device"], v["mode"]})
 			}
 		}
 	}
 	return users, nil
 }
 
-// sameGuest reports whether domain other is our guest under another id, as while
+// sameGuest reports whether the domain of u is our guest under another id, as while
 // it migrates to its own host, or the stub domain of one of them. A domain whose
-// nodes are gone already counts as our guest: it is on its way out.
-func (b *block) sameGuest(ctx context.Context, other string) bool {
+// nodes are gone already counts as our guest: it is on its way out. A driver domain
+// may not ask who its guests are: there, as long as the other one lives, it is another,
+// where Xen's script takes all for the same.
+func (b *block) sameGuest(ctx context.Context, u user) bool {
+	other := u.dom
 	vm := func(dom string) string {
 		v, _ := b.set.Store.Read(ctx, "/local/domain/"+dom+"/vm")
 		return v
@@ -259,7 +263,7 @@ func (b *block) sameGuest(ctx context.Context, other string) bool {
 	self := fmt.Sprint(b.dev.Dom)
 	theirs := vm(other)
 	if theirs == "" {
-		return true
+		return b.set.Self == 0 || !b.lives(ctx, u)
 	}
 	for _, ours := range []string{vm(self), target(self)} {
 		if ours != "" && (ours == theirs || ours == target(other)) {
@@ -267,4 +271,10 @@ func (b *block) sameGuest(ctx context.Context, other string) bool {
 		}
 	}
 	return false
+}
+
+// lives reports whether the guest's half of u is there, which its backend may read.
+func (b *block) lives(ctx context.Context, u user) bool {
+	_, err := b.set.Store.Read(ctx, fmt.Sprintf("/local/domain/%s/device/%s/%s/backend-id", u.dom, b.dev.BackendKind.frontend(), u.id))
+	return err == nil
 }

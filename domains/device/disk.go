@@ -259,7 +259,7 @@ func (d *Disk) nodes(dev Device, env nodeEnv) nodes {
 		}
 	}
 	if d.Daemon {
-		n.back.add(serverKey, serverBlkback)
+		n.back.add(ServerKey, serverBlkback)
 		n.awaited = true
 	}
 	n.front.add("backend-id", strconv.Itoa(int(dev.Backend)))

@@ -12,25 +12,23 @@ import (
 
 // plug makes what the backend of dev needs on this host, as the device's hotplug
 // script does: by running it, or ourselves if the script is one that we know.
-func (s *Set) plug(ctx context.Context, dev Device) error {
+// It returns the loop device that a disk got, if one.
+func (s *Set) plug(ctx context.Context, dev Device) (loop string, err error) {
 	switch dev.BackendKind {
 	case VBD, VBD3:
 		return s.hotplugDisk(ctx, dev, true)
 	case VIF:
-		return s.hotplugNIC(ctx, dev, true)
+		return "", s.hotplugNIC(ctx, dev, true)
 	}
-	return nil
+	return "", nil
 }
 
-// unplug takes away what plug made, or waits until the backend's own domain did.
+// unplug takes away what plug made.
 func (s *Set) unplug(ctx context.Context, dev Device) error {
-	if dev.Backend != s.Self {
-		return s.awaitErased(ctx, dev)
-	}
 	var err error
 	switch dev.BackendKind {
 	case VBD, VBD3:
-		err = s.hotplugDisk(ctx, dev, false)
+		_, err = s.hotplugDisk(ctx, dev, false)
 	case VIF:
 		err = s.hotplugNIC(ctx, dev, false)
 	}
@@ -45,6 +43,7 @@ func (s *Set) unplug(ctx context.Context, dev Device) error {
 // there is nothing to try again.
 var errOdd = errors.New("a key that makes no sense")
 
+// awaitErased waits until the domain that served dev has removed its half.
 func (s *Set) awaitErased(ctx context.Context, dev Device) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeouts.Detach, ErrTimeout)
 	defer cancel()
@@ -56,40 +55,44 @@ func (s *Set) awaitErased(ctx context.Context, dev Device) error {
 	return err
 }
 
-func (s *Set) hotplugDisk(ctx context.Context, dev Device, add bool) error {
+func (s *Set) hotplugDisk(ctx context.Context, dev Device, add bool) (loop string, err error) {
 	v, err := s.read(ctx, dev.BackendPath(), "script", "params", "mode", "node", "physical-device")
 	if err != nil {
-		return err
+		return "", err
 	}
 	script := v["script"]
 	if script == "" {
-		return fmt.Errorf("%s has no hotplug script in %s: %w", dev, dev.BackendPath(), errOdd)
+		return "", fmt.Errorf("%s has no hotplug script in %s: %w", dev, dev.BackendPath(), errOdd)
 	}
 	if known, ok := s.known(script); ok && known.Block && dev.BackendKind == VBD {
 		b := block{set: s, dev: dev, target: v["params"], mode: v["mode"], node: v["node"]}
 		if !add {
-			return b.remove(ctx)
+			return "", b.remove(ctx)
 		}
 		if v["physical-device"] != "" {
-			return nil // done already, perhaps by udev
+			return b.node, nil // done already, perhaps by udev
 		}
 		if handled, err := b.add(ctx); handled {
-			return s.failed(ctx, dev, err)
+			return b.node, s.failed(ctx, dev, err)
 		}
 	}
 	run := func(action string) error {
 		return s.runScript(ctx, dev, host.Script{Path: script, Args: []string{action}, Env: s.scriptEnv(dev, script)})
 	}
 	if add {
-		return s.withLoopsOf(ctx, v["params"], func() error { return run("add") })
+		if err := s.withLoopsOf(ctx, v["params"], func() error { return run("add") }); err != nil {
+			return "", err
+		}
+		loop, err := s.Store.Read(ctx, dev.BackendPath()+"/node")
+		return loop, ignoreMissing(err)
 	}
 	err = run("remove")
 	if err != nil && v["node"] != "" {
 		if e := (&block{set: s, dev: dev, target: v["params"], node: v["node"]}).remove(ctx); e != nil {
-			return fmt.Errorf("%w; the hotplug script did not do it: %v", e, err)
+			return "", fmt.Errorf("%w; the hotplug script did not do it: %v", e, err)
 		}
 	}
-	return err
+	return "", err
 }
 
 func (s *Set) hotplugNIC(ctx context.Context, dev Device, add bool) error {
@@ -194,7 +197,7 @@ func stillWanted(ctx context.Context, tx *xenstore.Tx, dev Device) error {
 	if err != nil && !errors.Is(err, xenstore.ErrNotFound) {
 		return err
 	}
-	if state := parseState(text); err != nil || state == Closing || state == Closed {
+	if state := ParseState(text); err != nil || state == Closing || state == Closed {
 		return fmt.Errorf("%s was closed or removed while it was attached (state %q)", dev, text)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"goxl/xenstore"
@@ -69,25 +70,49 @@ func (s *Set) devices(ctx context.Context, dom DomID, kind Kind) ([]Device, erro
 // whether or not the toolstack has a record of them. There is one without a record when
 // somebody who did not see it removed the guest. Nodes that make no sense are left out.
 func (s *Set) Strays(ctx context.Context, dom DomID) ([]Device, error) {
-	backends := fmt.Sprintf("/local/domain/%d/backend", s.Self)
-	kinds, err := s.list(ctx, backends)
-	var devs []Device
-	for _, kind := range kinds {
-		if err != nil {
-			break
-		}
-		var ids []string
-		dir := fmt.Sprintf("%s/%s/%d", backends, kind, dom)
-		ids, err = s.list(ctx, dir)
-		for _, id := range ids {
-			if d, bad := ParseBackendPath(dir + "/" + id); bad == nil {
-				d.Kind = d.BackendKind.frontend()
-				devs = append(devs, d)
-			}
-		}
-	}
+	devs, err := s.served(ctx, func(kindDir string) ([]string, error) { return []string{strconv.Itoa(int(dom))}, nil })
 	if err != nil {
 		return nil, fmt.Errorf("list what serves domain %d: %w", dom, err)
+	}
+	return devs, nil
+}
+
+// Served returns all devices that our own domain has a backend's nodes of, whichever
+// guests they are for. Nodes that make no sense are left out.
+func (s *Set) Served(ctx context.Context) ([]Device, error) {
+	devs, err := s.served(ctx, func(kindDir string) ([]string, error) { return s.list(ctx, kindDir) })
+	if err != nil {
+		return nil, fmt.Errorf("list what domain %d serves: %w", s.Self, err)
+	}
+	return devs, nil
+}
+
+// served lists our own domain's backends for those guests that guests returns for the
+// directory of a kind.
+func (s *Set) served(ctx context.Context, guests func(kindDir string) ([]string, error)) ([]Device, error) {
+	backends := fmt.Sprintf("/local/domain/%d/backend", s.Self)
+	kinds, err := s.list(ctx, backends)
+	if err != nil {
+		return nil, err
+	}
+	var devs []Device
+	for _, kind := range kinds {
+		dir := backends + "/" + kind
+		doms, err := guests(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, dom := range doms {
+			ids, err := s.list(ctx, dir+"/"+dom)
+			if err != nil {
+				return nil, err
+			}
+			for _, id := range ids {
+				if d, ok := ServedAt(dir + "/" + dom + "/" + id); ok {
+					devs = append(devs, d)
+				}
+			}
+		}
 	}
 	return devs, nil
 }

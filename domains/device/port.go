@@ -60,11 +60,26 @@ func (p *port) publish(ctx context.Context, mtu int) error {
 		}
 		var w xenstore.Batch
 		if mtu > 0 {
-			w.Write(p.dev.FrontendPath()+"/mtu", strconv.Itoa(mtu))
+			tell, err := p.mayTell(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if tell {
+				w.Write(p.dev.FrontendPath()+"/mtu", strconv.Itoa(mtu))
+			}
 		}
 		w.Write(p.dev.BackendPath()+"/hotplug-status", "connected")
 		return tx.Send(ctx, &w)
 	})
+}
+
+// mayTell reports whether the guest's node of the MTU is ours to write. The toolstack
+// makes it for the backend's domain, but not one that is older than Xen 4.15.
+func (p *port) mayTell(ctx context.Context, tx *xenstore.Tx) (bool, error) {
+	if p.set.Self == 0 {
+		return true, nil
+	}
+	return tx.Exists(ctx, p.dev.FrontendPath()+"/mtu")
 }
 
 // offline needs no bridge name: the interface knows what it is a port of.

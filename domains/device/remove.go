@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"goxl/domains/logs"
@@ -43,10 +44,13 @@ func (s *Set) remove(ctx context.Context, dev Device, force Force, a asked) erro
 		force = Forced
 		closed, err = s.answer(ctx, dev, s.ask(ctx, dev, true))
 	}
+	if dev.Backend != s.Self && closed && err == nil {
+		err = s.awaitErased(ctx, dev)
+	}
 	if err != nil && force != Forced {
 		return fmt.Errorf("detach %s: %w", dev, err)
 	}
-	if closed || err != nil { // by force also after a failure: nothing stays
+	if dev.Backend == s.Self && (closed || err != nil) { // by force also after a failure: nothing stays
 		if e := s.unplug(ctx, dev); e != nil { // the nodes tell the next attempt what is left
 			return fmt.Errorf("detach %s: %w", dev, errors.Join(err, e))
 		}
@@ -66,7 +70,9 @@ func (d Device) silent() bool { return d.BackendKind == ConsoleDev || d.BackendK
 
 // RemoveAll takes away all devices of guest dom and returns what went wrong with any
 // of them. As with libxl, all backends are asked to close, one after the other, and
-// awaited at the same time.
+// awaited at the same time. What another domain serves goes even if that domain does
+// not answer: all that it had of the guest in xenstore is gone then, and the rest is
+// not for this host to clear.
 func (s *Set) RemoveAll(ctx context.Context, dom DomID) error {
 	devs, err := s.List(ctx, dom)
 	if err != nil {
@@ -80,7 +86,13 @@ func (s *Set) RemoveAll(ctx context.Context, dom DomID) error {
 			continue
 		}
 		a := s.ask(ctx, d, true)
-		wg.Go(func() { errs[i] = s.remove(ctx, d, Forced, a) })
+		wg.Go(func() {
+			errs[i] = s.remove(ctx, d, Forced, a)
+			if d.Backend != s.Self && errors.Is(errs[i], ErrTimeout) {
+				s.logFor(d).Warn("the domain that served a device did not answer", logs.Error(errs[i]))
+				errs[i] = nil
+			}
+		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
@@ -108,7 +120,7 @@ func (s *Set) ask(ctx context.Context, dev Device, force bool) (a asked) {
 	a.err = s.Store.Update(ctx, func(tx *xenstore.Tx) error {
 		a.gone = false
 		if force {
-			if err := cleanPath(ctx, tx, dev.FrontendPath()); err != nil {
+			if err := s.cleanPath(ctx, tx, dev.FrontendPath()); err != nil {
 				return err
 			}
 		}
@@ -122,7 +134,7 @@ func (s *Set) ask(ctx context.Context, dev Device, force bool) (a asked) {
 		}
 		var b xenstore.Batch
 		b.Write(dev.BackendPath()+"/online", "0")
-		if parseState(state) != Closed {
+		if ParseState(state) != Closed {
 			b.Write(dev.BackendPath()+"/state", "5")
 		}
 		return tx.Send(ctx, &b)
@@ -147,7 +159,7 @@ func (s *Set) awaitClosed(ctx context.Context, dev Device) error {
 	defer cancel()
 	last := Unknown
 	_, err := s.Store.Await(ctx, dev.BackendPath()+"/state", func(v string, exists bool) bool {
-		last = parseState(v)
+		last = ParseState(v)
 		return !exists || last == Closed
 	})
 	if errors.Is(err, ErrTimeout) {
@@ -171,10 +183,15 @@ func (s *Set) closeForQEMU(ctx context.Context, dev Device) error {
 		if errors.Is(err, xenstore.ErrNotFound) {
 			return nil
 		}
-		if err != nil || parseState(state) == Closed {
+		if err != nil || ParseState(state) == Closed {
 			return err
 		}
-		return tx.Write(ctx, path, "6")
+		var b xenstore.Batch
+		if dev.Backend != s.Self { // its hotplug daemon removes no device that is online
+			b.Write(dev.BackendPath()+"/online", "0")
+		}
+		b.Write(path, "6")
+		return tx.Send(ctx, &b)
 	})
 }
 
@@ -188,7 +205,7 @@ func (s *Set) erase(ctx context.Context, dev Device) error {
 			return nil
 		}
 		for _, p := range paths {
-			if err := cleanPath(ctx, tx, p); err != nil {
+			if err := s.cleanPath(ctx, tx, p); err != nil {
 				return err
 			}
 		}
@@ -200,13 +217,11 @@ func (s *Set) erase(ctx context.Context, dev Device) error {
 	return nil
 }
 
-// cleanPath removes path, and then each parent that has neither children nor a
-// value.
-func cleanPath(ctx context.Context, tx *xenstore.Tx, path string) error {
-	err := tx.Rm(ctx, path)
-	if errors.Is(err, xenstore.ErrNotFound) {
-		return nil
-	}
+// cleanPath removes path, if it is there, and then each parent that has neither
+// children nor a value. In a driver domain the parents are the toolstack's, which
+// removes them itself.
+func (s *Set) cleanPath(ctx context.Context, tx *xenstore.Tx, path string) error {
+	err := ignoreMissing(tx.Rm(ctx, path))
 	if err != nil {
 		return err
 	}
@@ -217,16 +232,26 @@ func cleanPath(ctx context.Context, tx *xenstore.Tx, path string) error {
 		}
 		v, err := tx.Read(ctx, path)
 		if err != nil || v != "" {
-			return ignoreMissing(err)
+			return s.parentError(err)
 		}
 		names, err := tx.List(ctx, path)
 		if err != nil || len(names) > 0 {
-			return ignoreMissing(err)
+			return s.parentError(err)
 		}
 		if err := tx.Rm(ctx, path); err != nil {
-			return ignoreMissing(err)
+			return s.parentError(err)
 		}
 	}
+}
+
+// parentError is what keeps a parent from being looked at or removed; nil where that
+// may be: it may be gone, or half gone in a transaction that met a change, which only
+// its end tells (EINVAL), and in a driver domain it is the toolstack's.
+func (s *Set) parentError(err error) error {
+	if errors.Is(err, syscall.EINVAL) || s.Self != 0 && errors.Is(err, xenstore.ErrPermission) {
+		return nil
+	}
+	return ignoreMissing(err)
 }
 
 func ignoreMissing(err error) error {
