@@ -131,6 +131,9 @@ func (d *device) end() {
 			d.log.Warn("cannot close device", logs.Error(err))
 		}
 	}
+	if d.quiet > 0 { // or nobody would ever learn of them
+		d.log.Warn("more went wrong with the device", logs.Int("more_since", d.quiet))
+	}
 }
 
 // look takes all steps that the nodes now ask for. It reports false when the device

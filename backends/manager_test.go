@@ -12,6 +12,7 @@ import (
 	"goxl/backends"
 	"goxl/backends/backtest"
 	"goxl/backends/ring"
+	"goxl/domains/logs"
 	"goxl/xenctrl/abi"
 )
 
@@ -118,6 +119,7 @@ type bench struct {
 	*backtest.Machine
 	drv  *echoes
 	stop func()
+	log  *logs.Logger
 }
 
 func start(t *testing.T) *bench {
@@ -131,7 +133,7 @@ func (b *bench) run(t *testing.T) {
 	store := b.Dial()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	m := backends.New(backends.Options{Store: store, Xen: b, Kind: "echo", Driver: b.drv})
+	m := backends.New(backends.Options{Store: store, Xen: b, Kind: "echo", Driver: b.drv, Log: b.log})
 	go func() { done <- m.Run(ctx) }()
 	var once sync.Once
 	b.stop = func() {

@@ -70,6 +70,8 @@ func (l *link) run(ctx context.Context) error {
 		start(l.typed)
 		err = errors.Join(<-ends, <-ends)
 		l.drain() // a guest that is gone need not know
+		l.bad.end()
+		l.deaf.end()
 	}
 	return errors.Join(err, l.port.Close(), l.page.Close())
 }

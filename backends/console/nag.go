@@ -34,3 +34,13 @@ func (n *nag) hit(err error) {
 		n.last, n.count = now, 0
 	}
 }
+
+// end tells of those that were only counted: nobody would learn of them later.
+func (n *nag) end() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.count > 0 {
+		n.log.Warn(n.text, logs.Int("times", n.count))
+		n.count = 0
+	}
+}
