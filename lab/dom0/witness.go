@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ while :; do
   got=$(nc %s %d </tmp/d | sha256sum)
   [ "$got" = "$want" ] || echo "round $n BAD network: $got, want $want"
   echo "round $n over"
+  sleep %s
 done
 exit
 `
@@ -53,13 +55,14 @@ type Witness struct {
 }
 
 // NewWitness makes the guest with our xl. Its files are in dir; its image is qcow2.
-func NewWitness(t *testing.T, dir, name, ip string) *Witness {
+// Between two rounds it rests a while: its work takes much of the emulator's time.
+func NewWitness(t *testing.T, dir, name, ip string, rest time.Duration) *Witness {
 	t.Helper()
 	ours, genuine := Toolstacks(t)
 	from := Getenv(t, "GOXL_GUEST")
 	image, run, cfg := filepath.Join(dir, name+".qcow2"), filepath.Join(dir, name+".img"), filepath.Join(dir, name+".cfg")
 	Sh(t, "qemu-img create -q -f qcow2 "+image+" 8M")
-	script := fmt.Sprintf(witnessScript, HostIP, echo(t))
+	script := fmt.Sprintf(witnessScript, HostIP, echo(t), strconv.FormatFloat(rest.Seconds(), 'f', 2, 64))
 	if err := os.WriteFile(run, append([]byte(script), make([]byte, 1<<20-len(script))...), 0o600); err != nil {
 		t.Fatal(err)
 	}

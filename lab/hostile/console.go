@@ -64,7 +64,20 @@ func withConsole(do func(context.Context, *console) (string, error)) func(contex
 			return "", err
 		}
 		defer func() { err = errors.Join(err, c.Close()) }()
-		return do(ctx, &console{c})
+		mine := &console{c}
+		mine.settle()
+		return do(ctx, mine)
+	}
+}
+
+// settle waits until all that was printed so far has been taken, for a while: it would
+// be lost.
+func (c *console) settle() {
+	quiet := 0
+	for end := time.Now().Add(patience / 10); quiet < 20 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if quiet++; atomic.LoadUint32(c.word(conOutProd)) != atomic.LoadUint32(c.word(conOutCons)) {
+			quiet = 0
+		}
 	}
 }
 
@@ -84,7 +97,7 @@ func (c *console) skew(at int, add uint32) (string, error) {
 			time.Sleep(time.Millisecond)
 		}
 	}, func() error {
-		for end := time.Now().Add(time.Second); time.Now().Before(end); n++ {
+		for end := time.Now().Add(attack); time.Now().Before(end); n++ {
 			c.Notify()
 			time.Sleep(500 * time.Microsecond)
 		}
@@ -105,18 +118,18 @@ func (c *console) newLine() {
 
 func consoleStorm(_ context.Context, c *console) (string, error) {
 	n := 0
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); n++ {
+	for end := time.Now().Add(attack); time.Now().Before(end); n++ {
 		c.Notify()
 	}
 	c.newLine()
 	return fmt.Sprintf("%d events", n), nil
 }
 
-// consoleFlood prints all that is taken for two seconds, beside the kernel.
+// consoleFlood prints all that is taken for a second, beside the kernel.
 func consoleFlood(_ context.Context, c *console) (string, error) {
 	line := []byte("................ flood ................\r\n")
 	n := 0
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(attack); time.Now().Before(end); {
 		cons, prod := atomic.LoadUint32(c.word(conOutCons)), atomic.LoadUint32(c.word(conOutProd))
 		for prod-cons <= uint32(conOutSize-len(line)) {
 			for _, b := range line {

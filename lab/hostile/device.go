@@ -3,6 +3,7 @@ package hostile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,7 @@ func (g *guest) device(ctx context.Context, name string) (*device, error) {
 
 // write sets nodes of ours: names and values in turn.
 func (d *device) write(ctx context.Context, pairs ...string) error {
+	d.g.fresh[d.front] = false
 	var b xenstore.Batch
 	for i := 0; i < len(pairs); i += 2 {
 		b.Write(d.front+"/"+pairs[i], pairs[i+1])
@@ -48,20 +50,41 @@ func (d *device) state(ctx context.Context, s string) error { return d.write(ctx
 func (d *device) await(ctx context.Context, states ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	last := ""
-	_, err := d.g.store.Await(ctx, d.back+"/state", func(v string, _ bool) bool {
-		last = v
-		for _, s := range states {
-			if v == s {
-				return true
+	w, err := d.g.watch(ctx, d.back+"/state")
+	if err != nil {
+		return "", err
+	}
+	for {
+		v, err := d.g.store.Read(ctx, d.back+"/state")
+		if err != nil {
+			return "", err
+		}
+		if slices.Contains(states, v) {
+			return v, nil
+		}
+		select {
+		case <-ctx.Done():
+			return v, fmt.Errorf("the backend is in state %s after %s, want %s", v, patience, strings.Join(states, " or "))
+		case _, ok := <-w.Events():
+			if !ok {
+				return v, w.Err()
 			}
 		}
-		return false
-	})
-	if err != nil {
-		return last, fmt.Errorf("the backend is in state %s, want %s: %w", last, strings.Join(states, " or "), err)
 	}
-	return last, nil
+}
+
+// watch is a watch of a node, which is set once: setting one takes long on an emulated
+// machine, and the backends' states are waited for hundreds of times.
+func (g *guest) watch(ctx context.Context, path string) (*xenstore.Watch, error) {
+	if w := g.watches[path]; w != nil {
+		return w, nil
+	}
+	w, err := g.store.Watch(ctx, path, xenstore.Merge())
+	if err != nil {
+		return nil, err
+	}
+	g.watches[path] = w
+	return w, nil
 }
 
 // toolstacks are the nodes of our half that the toolstack wrote, and we leave.
@@ -69,8 +92,12 @@ var toolstacks = map[string]bool{"backend": true, "backend-id": true, "state": t
 	"virtual-device": true, "device-type": true, "trusted": true, "mtu": true, "script": true}
 
 // reset leaves all that was, as a driver that is unloaded, and begins anew: the
-// backend waits for us then.
+// backend waits for us then. Where nothing was begun since the last reset there is
+// nothing to do.
 func (d *device) reset(ctx context.Context) error {
+	if d.g.fresh[d.front] {
+		return nil
+	}
 	if err := d.state(ctx, closed); err != nil {
 		return err
 	}
@@ -94,6 +121,7 @@ func (d *device) reset(ctx context.Context) error {
 	if _, err := d.await(ctx, initWait); err != nil {
 		return fmt.Errorf("when we began anew: %w", err)
 	}
+	d.g.fresh[d.front] = true
 	return nil
 }
 

@@ -33,7 +33,8 @@ func diskRingMisdeeds() []misdeed {
 	}
 	return append(all,
 		misdeed{"disk/index-of-answers", breakDisk(diskRW, theirIndex)},
-		misdeed{"disk/index-from-the-start", breakDisk(diskRW, brokenFromTheStart)})
+		misdeed{"disk/index-from-the-start", breakDisk(diskRW, brokenFromTheStart)},
+		misdeed{"disk/read-into-the-ring", breakDisk(diskRW, readIntoRing)})
 }
 
 // theirIndex writes the backend's own indices. It does not depend on them.
@@ -92,4 +93,17 @@ func leave(ctx context.Context, d *disk) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%d requests under way", n), nil
+}
+
+// readIntoRing has the disk read into the ring itself, so that its indices are words of
+// the disk's.
+func readIntoRing(ctx context.Context, d *disk) (string, error) {
+	if err := d.works(); err != nil {
+		return "", err
+	}
+	d.put(request(blkif.Read, 8, blkif.Segment{Ref: d.mem.ref(0), Last: 7}))
+	if err := d.kick(); err != nil {
+		return "", err
+	}
+	return d.broken(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,10 @@ import (
 const Program = "goxl-hostile"
 
 // patience is how long a backend on an emulated machine may take for a step.
-const patience = 30 * time.Second
+const patience = time.Minute
+
+// attack is how long a misdeed lasts that is done again and again.
+const attack = time.Second
 
 // domain0 serves all devices.
 const domain0 gnttab.DomID = 0
@@ -44,8 +48,10 @@ type Pages struct {
 // guest is what all misdeeds work with.
 type guest struct {
 	Xen
-	store *xenstore.Client
-	rand  *rand.Rand
+	store   *xenstore.Client
+	rand    *rand.Rand
+	watches map[string]*xenstore.Watch // by what they watch, until the end
+	fresh   map[string]bool            // devices by directory that were reset, and nothing since
 
 	// What the last misdeed left connected.
 	disks map[string]*disk
@@ -73,9 +79,14 @@ func misdeeds() []misdeed {
 // begins.
 const GoNode = "data/go"
 
-// Main is the guest's program; it returns its exit status. A word leaves out the
-// misdeeds whose names do not contain it.
-func Main(out io.Writer, word string) int {
+// Only is the variable of the program's environment that has parts of the misdeeds'
+// names, with commas between them: what has none of them is not done. Linux takes it
+// from its command line. Without it all are done.
+const Only = "GOXL_HOSTILE_ONLY"
+
+// Main is the guest's program; it returns its exit status. Only is as the variable of
+// that name.
+func Main(out io.Writer, only string) int {
 	ctx := context.Background()
 	store, err := xenstore.Dial(ctx, xenstore.WithPath("/dev/xen/xenbus"))
 	if err != nil {
@@ -94,17 +105,22 @@ func Main(out io.Writer, word string) int {
 		fmt.Fprintf(out, "hostile: begin: BAD %v\n", err)
 		return 1
 	}
-	Run(ctx, out, store, xen, word)
+	Run(ctx, out, store, xen, only)
 	return 0
 }
 
-// Run does all misdeeds whose names contain a word, and prints a line for each. Store
-// is the guest's connection.
-func Run(ctx context.Context, out io.Writer, store *xenstore.Client, xen Xen, word string) {
-	g := &guest{Xen: xen, store: store, rand: rand.New(rand.NewPCG(1, 2)), disks: map[string]*disk{}}
+// Run does the misdeeds that only names, as the variable does, and prints a line for
+// each. Store is the guest's connection.
+func Run(ctx context.Context, out io.Writer, store *xenstore.Client, xen Xen, only string) {
+	g := &guest{Xen: xen, store: store, rand: rand.New(rand.NewPCG(1, 2)), disks: map[string]*disk{}, watches: map[string]*xenstore.Watch{}, fresh: map[string]bool{}}
+	defer func() {
+		for _, w := range g.watches {
+			w.Close()
+		}
+	}()
 	n := 0
 	for _, m := range misdeeds() {
-		if !strings.Contains(m.name, word) {
+		if !named(m.name, only) {
 			continue
 		}
 		n++
@@ -153,9 +169,11 @@ func (p *pages) Close() (err error) {
 // notGranted is a reference that nobody has granted.
 const notGranted gnttab.GrantRef = 30000
 
-// until looks every few milliseconds whether ok says so.
+// until looks again and again whether ok says so, at first often: the backend needs the
+// processor that looking takes.
 func until(what string, ok func() (bool, error)) error {
-	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+	pause := time.Millisecond
+	for end := time.Now().Add(patience); ; time.Sleep(pause) {
 		done, err := ok()
 		if err != nil || done {
 			return err
@@ -163,17 +181,24 @@ func until(what string, ok func() (bool, error)) error {
 		if time.Now().After(end) {
 			return fmt.Errorf("waited %s for %s", patience, what)
 		}
+		pause = min(2*pause, 16*time.Millisecond)
 	}
 }
 
 // IsProgram reports whether this process is the guest's program.
 func IsProgram() bool { return strings.HasSuffix(os.Args[0], "/"+Program) }
 
-// Names returns the names of all misdeeds.
-func Names() []string {
+// Names returns the names of all misdeeds that only names, as the variable does.
+func Names(only string) []string {
 	var all []string
 	for _, m := range misdeeds() {
-		all = append(all, m.name)
+		if named(m.name, only) {
+			all = append(all, m.name)
+		}
 	}
 	return all
+}
+
+func named(name, only string) bool {
+	return slices.ContainsFunc(strings.Split(only, ","), func(part string) bool { return strings.Contains(name, part) })
 }

@@ -1,6 +1,7 @@
 package hostile_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -68,6 +69,32 @@ func (d *daemon) lines() []string {
 	return strings.Split(strings.TrimSpace(string(b)), "\n")
 }
 
+// complaints returns how many warnings about a domain were logged, and how many times
+// something was wrong by what they count.
+func (d *daemon) complaints(dom string) (told, counted int) {
+	for _, line := range d.lines() {
+		at := strings.Index(line, "{")
+		if at < 0 || !strings.Contains(line, "WARN") {
+			continue
+		}
+		var v struct {
+			Dom   json.Number
+			Error string
+			Since int `json:"more_since"`
+			Times int
+		}
+		if json.Unmarshal([]byte(line[at:]), &v) != nil || v.Dom.String() != dom {
+			continue
+		}
+		told++
+		counted += v.Since + v.Times
+		if v.Error != "" && v.Times == 0 {
+			counted++
+		}
+	}
+	return told, counted
+}
+
 // memory returns a line of the process's status, in KiB.
 func (d *daemon) memory(key string) int {
 	d.t.Helper()
@@ -133,7 +160,7 @@ func broadcast(t *testing.T) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(30 * time.Millisecond):
+			case <-time.After(50 * time.Millisecond):
 			}
 			_, _ = c.Write(make([]byte, 20+n*37%1400))
 		}

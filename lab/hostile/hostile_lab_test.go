@@ -31,9 +31,12 @@ type field struct {
 	dir           string
 	ours, genuine dom0.Tool
 	daemons       []*daemon
+	only          string // the names of the misdeeds to be done; all of them unless told
 	good          *dom0.Witness
 	bad           <-chan string // lines of the hostile guest's console
 	badID         string
+	longest       time.Duration  // between two rounds of the other guest's, under attack
+	closed        map[string]int // connections by part, disk or net, that the guest saw closed
 }
 
 // TestLabHostileGuest has a guest break all rules of disk, network and console, and
@@ -52,7 +55,7 @@ func TestLabHostileGuest(t *testing.T) {
 			t.Errorf("modprobe xen-netback: %v %s", err, out)
 		}
 	})
-	f := &field{T: t}
+	f := &field{T: t, closed: map[string]int{}}
 	f.ours, f.genuine = dom0.Toolstacks(t)
 	var err error
 	if f.dir, err = os.MkdirTemp("", "hostile-"); err != nil {
@@ -75,7 +78,7 @@ func TestLabHostileGuest(t *testing.T) {
 	f.watchMisdeeds()
 	took := time.Since(began)
 	f.good.Await(1)
-	t.Logf("%d rounds of the other guest in %s", f.good.Rounds-before, took.Round(time.Second))
+	t.Logf("%d rounds of the other guest in %s, the longest took %s", f.good.Rounds-before, took.Round(time.Second), f.longest.Round(time.Millisecond))
 
 	f.checkDaemons(took)
 	f.checkStats()
@@ -87,6 +90,8 @@ func TestLabHostileGuest(t *testing.T) {
 	for _, d := range f.daemons {
 		eventually(t, d.name+" to let go of what it held of the guest", func() bool { return d.files() <= d.fds })
 	}
+	f.checkLogs()
+	dom0.Sh(t, "qemu-img check -q "+f.dir+"/rw.qcow2")
 	f.genuine.Must(t, "destroy", "good")
 	nothingLeft()
 	eventually(t, "the journals to go", func() bool {
@@ -130,14 +135,14 @@ func (f *field) createGuests() (readOnly string) {
 	readOnly = write("ro.img", hostile.Pattern(sectors))
 	dom0.Sh(f.T, fmt.Sprintf("cd %s && qemu-img convert -f raw -O qcow2 ro.img rw.qcow2", f.dir))
 	cfg := write("hostile.cfg", fmt.Appendf(nil, "name=\"hostile\"\ntype=\"pvh\"\nkernel=%q\nramdisk=%q\nmemory=224\nvcpus=1\n"+
-		"extra=\"console=hvc0 quiet goxl.quiet goxl.run=/hostile.sh\"\nvif=[\"bridge=xenbr0\"]\n"+
+		"extra=\"console=hvc0 quiet goxl.quiet goxl.run=/hostile.sh %s=%s\"\nvif=[\"bridge=xenbr0\"]\n"+
 		"disk=[\"%s/rw.qcow2,qcow2,xvda,rw\", \"backendtype=qdisk,format=raw,vdev=xvdb,access=ro,target=%s\"]\n",
-		dom0.Getenv(f.T, "GOXL_GUEST")+"/vmlinuz", initramfs(f.T, f.dir), f.dir, readOnly))
+		dom0.Getenv(f.T, "GOXL_GUEST")+"/vmlinuz", initramfs(f.T, f.dir), hostile.Only, f.only, f.dir, readOnly))
 	f.Cleanup(func() { f.genuine.Run(f.T, dom0.Patience, "destroy", "hostile") })
 	f.ours.Must(f.T, "create", "-q", cfg)
 	f.badID = strings.TrimSpace(f.genuine.Must(f.T, "domid", "hostile"))
 	f.bad = dom0.ConsoleLines(f.T, f.badID)
-	f.good = dom0.NewWitness(f.T, f.dir, "good", "10.77.0.77")
+	f.good = dom0.NewWitness(f.T, f.dir, "good", "10.77.0.77", time.Second)
 	return readOnly
 }
 
@@ -146,10 +151,13 @@ func (f *field) watchMisdeeds() {
 	f.Helper()
 	timeout := time.After(4 * dom0.Patience)
 	done := map[string]bool{}
-	for {
+	for last := time.Now(); ; {
 		select {
 		case s := <-f.good.Lines:
-			f.good.Note(s)
+			rounds := f.good.Rounds
+			if f.good.Note(s); f.good.Rounds > rounds {
+				f.longest, last = max(f.longest, time.Since(last)), time.Now()
+			}
 		case s, ok := <-f.bad:
 			if !ok {
 				f.Fatal("the hostile guest's console ended")
@@ -163,9 +171,11 @@ func (f *field) watchMisdeeds() {
 			}
 			if name, _, ok := strings.Cut(strings.TrimPrefix(s, "hostile: "), ": ok "); ok && strings.HasPrefix(s, "hostile: ") {
 				done[name] = true
+				part, _, _ := strings.Cut(name, "/")
+				f.closed[part] += closedIn(s)
 			}
 			if strings.HasPrefix(s, "hostile: done, ") {
-				for _, name := range hostile.Names() {
+				for _, name := range hostile.Names(f.only) {
 					if !done[name] {
 						f.Errorf("no word of %s", name)
 					}
@@ -176,6 +186,17 @@ func (f *field) watchMisdeeds() {
 			f.Fatal("the hostile guest does not come to its end")
 		}
 	}
+}
+
+// closedIn is how many connections were closed because of a misdeed, by its line.
+func closedIn(s string) (n int) {
+	if strings.Contains(s, ": ok closed: ") {
+		return 1
+	}
+	if _, v, ok := strings.Cut(s, ": ok "); ok {
+		_, _ = fmt.Sscanf(v, "%d connections refused", &n)
+	}
+	return n
 }
 
 // checkDaemons holds that all live, in bounded memory, and have logged in reason.
@@ -193,6 +214,24 @@ func (f *field) checkDaemons(took time.Duration) {
 		if !strings.Contains(strings.Join(lines, "\n"), `"dom": `+f.badID) {
 			f.Errorf("%s has not a word about domain %s in its log", d.name, f.badID)
 		}
+	}
+}
+
+// checkLogs holds that each connection that was closed is told of or counted, and that
+// what the hostile guest printed is in no other guest's log.
+func (f *field) checkLogs() {
+	f.Helper()
+	for _, d := range f.daemons {
+		told, counted := d.complaints(f.badID)
+		part := map[string]string{"netback": "net", "blkback": "disk"}[d.name]
+		f.Logf("%s complains of domain %s in %d lines, which count %d times; the guest saw %d connections closed", d.name, f.badID, told, counted, f.closed[part])
+		if counted < max(f.closed[part], 1) {
+			f.Errorf("%s has lost count of what it complains of", d.name)
+		}
+	}
+	b, err := os.ReadFile(f.dir + "/guest-good.log")
+	if err != nil || !bytes.Contains(b, []byte("round 1 over")) || bytes.Contains(b, []byte("hostile")) || bytes.Contains(b, []byte("flood")) {
+		f.Errorf("the log of the other guest's console is not what that guest printed: %v, %.2000q", err, b)
 	}
 }
 

@@ -13,7 +13,7 @@ const sectors = 8192
 // TestMain is the guest's program, too, under its name.
 func TestMain(m *testing.M) {
 	if hostile.IsProgram() {
-		os.Exit(hostile.Main(os.Stdout, os.Getenv("GOXL_HOSTILE_ONLY")))
+		os.Exit(hostile.Main(os.Stdout, os.Getenv(hostile.Only)))
 	}
 	os.Exit(m.Run())
 }

@@ -61,7 +61,7 @@ func receive(_ context.Context, v *vif) (string, error) {
 // receiveNothing lends no page while packets come.
 func receiveNothing(_ context.Context, v *vif) (string, error) {
 	for range 3 {
-		time.Sleep(time.Second)
+		time.Sleep(attack)
 		if err := v.works(); err != nil {
 			return "", err
 		}
@@ -72,7 +72,8 @@ func receiveNothing(_ context.Context, v *vif) (string, error) {
 // receiveRevoked fills the ring with pages and takes them back.
 func receiveRevoked(_ context.Context, v *vif) (string, error) {
 	failed := 0
-	for range 10 {
+	const rounds = 5
+	for range rounds {
 		p, err := v.g.share(8, gnttab.ReadWrite)
 		if err != nil {
 			return "", err
@@ -96,7 +97,7 @@ func receiveRevoked(_ context.Context, v *vif) (string, error) {
 			}
 		}
 	}
-	return fmt.Sprintf("%d of 80 pages were gone", failed), v.works()
+	return fmt.Sprintf("%d of %d pages were gone", failed, 8*rounds), v.works()
 }
 
 func netNodeMisdeeds() []misdeed {

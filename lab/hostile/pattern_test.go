@@ -28,7 +28,7 @@ func TestInnocent(t *testing.T) {
 
 func TestNamesAreDistinct(t *testing.T) {
 	seen := map[string]bool{}
-	for _, n := range Names() {
+	for _, n := range Names("") {
 		if seen[n] {
 			t.Errorf("two misdeeds are called %s", n)
 		}

@@ -64,7 +64,7 @@ func TestLabUnits(t *testing.T) {
 		s.checkPrivileges(d.name, d.capabilities)
 	}
 
-	w := dom0.NewWitness(t, dir, "witness", "10.77.0.78")
+	w := dom0.NewWitness(t, dir, "witness", "10.77.0.78", 0)
 	w.Await(2)
 	for _, d := range daemons {
 		before := s.process(unit(d.name))
