@@ -84,7 +84,7 @@ func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 		m.close = append(m.close, m.xen.Close)
 	}
 	if m.store == nil {
-		if m.store, err = dialStore(ctx); err != nil {
+		if m.store, err = dialStore(ctx, m.host); err != nil {
 			return nil, &Error{Kind: Store, Op: "connect to xenstore", Err: err, Hint: "is xenstored running?"}
 		}
 		m.close = append(m.close, m.store.Close)
@@ -99,10 +99,10 @@ func Open(ctx context.Context, o Options) (_ *Manager, err error) {
 	return m, nil
 }
 
-func dialStore(ctx context.Context) (*xenstore.Client, error) {
+func dialStore(ctx context.Context, h *host.Host) (*xenstore.Client, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, storeWait, fmt.Errorf("no answer within %s", storeWait))
 	defer cancel()
-	return xenstore.Dial(ctx, xenstore.WithWait())
+	return xenstore.Dial(ctx, xenstore.WithWait(), xenstore.WithTurns(h.Turn))
 }
 
 func (m *Manager) cacheOptions() cache.Options {

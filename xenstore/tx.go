@@ -114,6 +114,9 @@ func (c *Client) Update(ctx context.Context, fn func(tx *Tx) error) error {
 // attempt reports whether it may be repeated: after a conflict, and after a lost
 // connection if there will be another and the commit was not sent yet.
 func (c *Client) attempt(ctx context.Context, fn func(tx *Tx) error) (again bool, err error) {
+	if c.opt.turn != nil {
+		defer c.opt.turn(ctx)()
+	}
 	tx, err := c.Begin(ctx)
 	if err != nil {
 		return c.redials() && errors.Is(err, ErrLost), err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"goxl/xenctrl/abi"
@@ -38,6 +39,37 @@ func TestUpdateIsAtomic(t *testing.T) {
 	wg.Wait()
 	if v, err := c.Read(ctx, "/n"); v != strconv.Itoa(writers*each) || err != nil {
 		t.Errorf("counted to %s, %v, want %d", v, err, writers*each)
+	}
+}
+
+func TestUpdatesTakeTurns(t *testing.T) {
+	var turn sync.Mutex
+	turns := xenstore.WithTurns(func(context.Context) func() { turn.Lock(); return turn.Unlock })
+	srv, _ := newStore(t)
+	ctx := testContext(t)
+	var tries atomic.Int32
+	var wg sync.WaitGroup
+	const writers, each = 8, 5
+	for i := range writers {
+		mine := dial(t, srv, 0, turns)
+		wg.Go(func() {
+			for range each {
+				if err := mine.Update(ctx, func(tx *xenstore.Tx) error {
+					tries.Add(1)
+					_, err := tx.Read(ctx, "/n")
+					if err != nil && !errors.Is(err, xenstore.ErrNotFound) {
+						return err
+					}
+					return tx.Write(ctx, "/n", strconv.Itoa(i))
+				}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := tries.Load(); n != writers*each {
+		t.Errorf("%d tries for %d transactions in turn", n, writers*each)
 	}
 }
 

@@ -42,7 +42,7 @@ func openHost(ctx context.Context) (*host, error) {
 		return nil, &noHost{"no-xen", "open Xen's control interface", err,
 			"run this as root in dom0; on a machine without Xen there is nothing to control"}
 	}
-	store, err := xenstore.Dial(ctx)
+	store, err := xenstore.Dial(ctx, xenstore.WithTurns(files.New(files.DefaultPaths()).Turn))
 	if err != nil {
 		return nil, &noHost{"xenstore", "connect to xenstore", errors.Join(err, xen.Close()), "is xenstored running?"}
 	}

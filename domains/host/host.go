@@ -8,6 +8,7 @@ type Paths struct {
 	Scripts string // hotplug scripts: /etc/xen/scripts
 	Hotplug string // the scripts' own locks: /var/run/xen-hotplug
 	XLLock  string // held while memory is freed for a new guest: /var/lock/xl
+	Turns   string // held during a transaction of xenstore: /run/goxl/transaction
 	Blkback string // goxl's daemon for disks holds it while it runs: /run/goxl/blkback/lock
 	Proc    string // /proc
 	Sys     string // /sys
@@ -23,6 +24,7 @@ func DefaultPaths() Paths {
 		Scripts: "/etc/xen/scripts",
 		Hotplug: "/var/run/xen-hotplug",
 		XLLock:  "/var/lock/xl",
+		Turns:   "/run/goxl/transaction",
 		Blkback: "/run/goxl/blkback/lock",
 		Proc:    "/proc",
 		Sys:     "/sys",

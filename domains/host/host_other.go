@@ -51,4 +51,7 @@ func fileID(fs.FileInfo) FileID         { return FileID{} }
 func newKernel() Kernel { return nil } // Xen's control interface does not open here
 
 // BlkbackFormats returns nothing: there is no daemon for disks here.
+// Turn is for Linux only.
+func (h *Host) Turn(context.Context) (done func()) { return func() {} }
+
 func (h *Host) BlkbackFormats() ([]string, error) { return nil, nil }
