@@ -29,8 +29,8 @@ func TestNotLinked(t *testing.T) {
 		for _, p := range strings.Fields(string(out)) {
 			linked[p] = true
 		}
-		if !linked[program] || !linked["goxl/cmd/internal/oneproc"] {
-			t.Errorf("%s: the list lacks itself or oneproc", program)
+		if !linked[program] || !linked["goxl/cmd/internal/calm"] {
+			t.Errorf("%s: the list lacks itself or calm", program)
 		}
 		for _, p := range packages {
 			if linked[p] {

@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/term"
 
-	_ "goxl/cmd/internal/oneproc" // none of these tools has work for two
+	_ "goxl/cmd/internal/calm"
 	"goxl/xenstore"
 )
 

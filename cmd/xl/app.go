@@ -21,8 +21,8 @@ type surroundings struct {
 	// supervise starts a supervisor that keeps its state in dir. Nil: there is
 	// nothing to follow the ends of guests.
 	supervise func(dir string) error
-	// processors, if set, is told the command before anything is done for it.
-	processors func(verb string)
+	// begin, if set, is told the command before anything is done for it.
+	begin func(verb string)
 }
 
 // app is one run of xl.
@@ -65,8 +65,8 @@ func (a *app) main(ctx context.Context, args []string) int {
 		a.out.WriteString(helpList(a.env.release()))
 		return 1
 	}
-	if a.env.processors != nil {
-		a.env.processors(rest[0])
+	if a.env.begin != nil {
+		a.env.begin(rest[0])
 	}
 	if a.needsNoHost(rest[0]) {
 		a.release = a.env.release()

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"os"
+
+	_ "goxl/cmd/internal/calm"
 )
 
 func main() {
@@ -13,7 +15,7 @@ func main() {
 		connect: openHost,
 		conf:    xlConf,
 
-		supervise:  spawnSupervisor,
-		processors: useProcessors,
+		supervise: spawnSupervisor,
+		begin:     allowGarbage,
 	}))
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"os"
 	"testing"
-
-	"goxl/cmd/internal/oneproc"
 )
 
 // asXL in the environment makes this test binary behave as xl.
@@ -14,6 +12,5 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GOXL_TEST_AS_XL") != "" {
 		main()
 	}
-	oneproc.All()
 	os.Exit(m.Run())
 }
