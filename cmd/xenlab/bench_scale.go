@@ -142,7 +142,7 @@ func (b *bench) settle(ctx context.Context) error {
 // nothing but their end gives back, and besides that their share of the pages of files,
 // which are the programs.
 func (b *bench) weigh(ctx context.Context, ours bool) error {
-	out, err := b.sh(ctx, `sleep 1; for p in $(pgrep -x xl); do cat /proc/$p/smaps_rollup; done | awk '/^Private_Dirty/ {d += $2} /^Pss:/ {p += $2} /rollup/ {n++} END {print d+0, p+0, n+0}'`)
+	out, err := b.sh(ctx, `sync; sleep 1; for p in $(pgrep -x xl); do cat /proc/$p/smaps_rollup; done | awk '/^Private_Dirty/ {d += $2} /^Pss:/ {p += $2} /rollup/ {n++} END {print d+0, p+0, n+0}'`)
 	if err != nil {
 		return err
 	}
