@@ -31,7 +31,7 @@ type Link struct {
 	mu     sync.Mutex
 	grants Grants // nil until the first one
 	maps   []Mapping
-	ports  []*Channel
+	ports  []binder
 	pages  int
 }
 
@@ -128,22 +128,50 @@ func (l *Link) NewBatch() (*gnttab.Batch, error) {
 // Bind connects to an event channel that the frontend made for us. That it cannot be
 // connected is ErrFrontend.
 func (l *Link) Bind(remote abi.Port) (*Channel, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.ports) == maxLinkPorts {
-		return nil, fmt.Errorf("%w: more than %d event channels", ErrFrontend, maxLinkPorts)
-	}
 	e, err := l.xen.OpenEvents()
 	if err != nil {
 		return nil, err
 	}
+	p, err := l.bind(e, remote)
+	if err != nil {
+		return nil, err
+	}
+	return &Channel{events: e, port: p}, nil
+}
+
+// BindPolled is Bind, for a thread that waits for several things at a time.
+func (l *Link) BindPolled(remote abi.Port) (*PolledChannel, error) {
+	e, err := l.xen.OpenPolledEvents()
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.bind(e, remote)
+	if err != nil {
+		return nil, err
+	}
+	return &PolledChannel{events: e, port: p}, nil
+}
+
+// binder is a set of event channels that binds one.
+type binder interface {
+	BindInterdomain(dom abi.DomID, remote abi.Port) (abi.Port, error)
+	Close() error
+}
+
+// bind binds a channel of e, which is the link's from now on.
+func (l *Link) bind(e binder, remote abi.Port) (abi.Port, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.ports) == maxLinkPorts {
+		err := fmt.Errorf("%w: more than %d event channels", ErrFrontend, maxLinkPorts)
+		return 0, errors.Join(err, e.Close())
+	}
 	p, err := e.BindInterdomain(l.id.Dom, remote)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFrontend, errors.Join(err, e.Close()))
+		return 0, fmt.Errorf("%w: %w", ErrFrontend, errors.Join(err, e.Close()))
 	}
-	c := &Channel{events: e, port: p}
-	l.ports = append(l.ports, c)
-	return c, nil
+	l.ports = append(l.ports, e)
+	return p, nil
 }
 
 // close takes everything back.
@@ -187,3 +215,26 @@ func (c *Channel) Notify() error { return c.events.Notify(c.port) }
 
 // Close ends a Wait and disconnects the channel. It may be called twice.
 func (c *Channel) Close() error { return c.events.Close() }
+
+// PolledChannel is an event channel to a frontend, for a thread that polls. It belongs
+// to one goroutine, whose use of it ends before the link is closed. No method blocks.
+type PolledChannel struct {
+	events PolledEvents
+	port   abi.Port
+}
+
+// FD returns what is readable when the frontend has sent an event.
+func (c *PolledChannel) FD() int { return c.events.FD() }
+
+// Take takes the event and reports whether there was one. The channel is silent then
+// until Unmask, as after Channel.Wait.
+func (c *PolledChannel) Take() (bool, error) {
+	_, ok, err := c.events.Take()
+	return ok, err
+}
+
+// Unmask lets the next event come.
+func (c *PolledChannel) Unmask() error { return c.events.Unmask(c.port) }
+
+// Notify sends an event to the frontend.
+func (c *PolledChannel) Notify() error { return c.events.Notify(c.port) }

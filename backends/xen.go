@@ -31,10 +31,21 @@ type Events interface {
 	Close() error
 }
 
+// PolledEvents is a set of event channels for a thread that polls, as evtchn.Polled has it.
+type PolledEvents interface {
+	BindInterdomain(dom abi.DomID, remote abi.Port) (abi.Port, error)
+	FD() int
+	Take() (abi.Port, bool, error)
+	Unmask(abi.Port) error
+	Notify(abi.Port) error
+	Close() error
+}
+
 // Xen is what devices need of the hypervisor. Tests have one in memory.
 type Xen interface {
 	OpenGrants() (Grants, error)
 	OpenEvents() (Events, error)
+	OpenPolledEvents() (PolledEvents, error)
 }
 
 // Host returns the hypervisor that this domain runs on.
@@ -56,6 +67,14 @@ func (host) OpenEvents() (Events, error) {
 		return nil, err
 	}
 	return hostEvents{c}, nil
+}
+
+func (host) OpenPolledEvents() (PolledEvents, error) {
+	c, err := evtchn.OpenPolled()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 type hostGrants struct{ *gnttab.Conn }

@@ -53,6 +53,9 @@ type noXen struct{}
 
 func (noXen) OpenGrants() (backends.Grants, error) { return nil, errors.ErrUnsupported }
 func (noXen) OpenEvents() (backends.Events, error) { return nil, errors.ErrUnsupported }
+func (noXen) OpenPolledEvents() (backends.PolledEvents, error) {
+	return nil, errors.ErrUnsupported
+}
 
 // serveDisks starts a blkback.
 func (w *world) serveDisks() *dom0 {

@@ -124,9 +124,18 @@ func (m *mapping) Close() error {
 }
 
 // OpenEvents opens a set of event channels.
-func (m *Machine) OpenEvents() (backends.Events, error) {
+func (m *Machine) OpenEvents() (backends.Events, error) { return m.openEvents() }
+
+// OpenPolledEvents opens a set of event channels that can be polled.
+func (m *Machine) OpenPolledEvents() (backends.PolledEvents, error) { return m.openEvents() }
+
+func (m *Machine) openEvents() (*events, error) {
+	s, err := NewSign()
+	if err != nil {
+		return nil, err
+	}
 	m.hold("open event devices", 1)
-	e := &events{m: m, ports: map[abi.Port]*backPort{}}
+	e := &events{m: m, ports: map[abi.Port]*backPort{}, sign: s}
 	e.cond.L = &e.mu
 	return e, nil
 }
@@ -140,6 +149,7 @@ type events struct {
 	cond   sync.Cond
 	ports  map[abi.Port]*backPort
 	queue  []abi.Port
+	sign   *Sign // there is an event in queue
 	closed bool
 }
 
@@ -191,6 +201,7 @@ func (e *events) deliver(id abi.Port, p *backPort) {
 	if p.pending && !p.masked {
 		p.pending, p.masked = false, true
 		e.queue = append(e.queue, id)
+		e.sign.Show(true)
 		e.cond.Broadcast()
 	}
 }
@@ -201,13 +212,31 @@ func (e *events) Wait() (abi.Port, error) {
 	for len(e.queue) == 0 && !e.closed {
 		e.cond.Wait()
 	}
+	p, _, err := e.take()
+	return p, err
+}
+
+// Take is Wait that does not.
+func (e *events) Take() (abi.Port, bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.take()
+}
+
+func (e *events) take() (abi.Port, bool, error) {
 	if e.closed {
-		return 0, os.ErrClosed
+		return 0, false, os.ErrClosed
+	}
+	if len(e.queue) == 0 {
+		return 0, false, nil
 	}
 	p := e.queue[0]
 	e.queue = append(e.queue[:0], e.queue[1:]...)
-	return p, nil
+	e.sign.Show(len(e.queue) > 0)
+	return p, true, nil
 }
+
+func (e *events) FD() int { return e.sign.FD() }
 
 func (e *events) Unmask(id abi.Port) error {
 	e.mu.Lock()
@@ -242,6 +271,7 @@ func (e *events) Close() error {
 	e.closed = true
 	ports := e.ports
 	e.cond.Broadcast()
+	e.sign.Close()
 	e.mu.Unlock()
 	for _, p := range ports {
 		p.far.mu.Lock()

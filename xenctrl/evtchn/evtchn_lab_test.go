@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"goxl/xenctrl/evtchn"
 	"goxl/xenctrl/xentest"
 )
@@ -134,5 +136,53 @@ func TestLabCloseEndsWait(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("Close did not end Wait")
+	}
+}
+
+func TestLabPolled(t *testing.T) {
+	a := open(t)
+	pa, err := a.BindUnbound(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := evtchn.OpenPolled()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	pb, err := b.BindInterdomain(0, pa)
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func(want bool) {
+		t.Helper()
+		limit := 300 * time.Millisecond
+		if want {
+			limit = 20 * time.Second
+		}
+		fds := []unix.PollFd{{Fd: int32(b.FD()), Events: unix.POLLIN}}
+		_, _ = unix.Poll(fds, int(limit.Milliseconds())) // a signal may end it: Take tells
+		for end := time.Now().Add(limit); want && fds[0].Revents == 0 && time.Now().Before(end); {
+			_, _ = unix.Poll(fds, 100)
+		}
+		if p, ok, err := b.Take(); ok != want || err != nil || ok && p != pb {
+			t.Fatalf("Take() = %d, %v, %v; want %d, %v", p, ok, err, pb, want)
+		}
+	}
+	take(true) // whoever binds gets an event
+	if err := a.Notify(pa); err != nil {
+		t.Fatal(err)
+	}
+	take(false) // silent until it is unmasked
+	if err := b.Unmask(pb); err != nil {
+		t.Fatal(err)
+	}
+	take(true)
+	if err := b.Notify(pb); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, a, pa)
+	if _, err := b.BindInterdomain(0, 100000); err == nil {
+		t.Error("a port that nobody has made is bound")
 	}
 }

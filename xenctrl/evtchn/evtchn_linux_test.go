@@ -91,3 +91,52 @@ func TestCloseEndsWait(t *testing.T) {
 		t.Errorf("Notify() = %v, want os.ErrClosed", err)
 	}
 }
+
+func TestPolledTakesOneByOne(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Polled{fd: fds[0]}
+	kernel := os.NewFile(uintptr(fds[1]), "kernel")
+	defer kernel.Close()
+	if p, ok, err := c.Take(); ok || err != nil {
+		t.Errorf("Take() = %d, %v, %v with no event", p, ok, err)
+	}
+	for _, p := range []Port{5, 9} {
+		if _, err := kernel.Write(ports(p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []Port{5, 9} {
+		if p, ok, err := c.Take(); p != want || !ok || err != nil {
+			t.Errorf("Take() = %d, %v, %v, want %d", p, ok, err, want)
+		}
+	}
+	if err := c.Unmask(9); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 8)
+	if n, err := kernel.Read(b); err != nil || n != 4 || binary.NativeEndian.Uint32(b) != 9 {
+		t.Errorf("Unmask wrote %x, %v", b[:n], err)
+	}
+	if n := testing.AllocsPerRun(20, func() {
+		_ = c.Unmask(9)
+		_, _, _ = c.Take()
+		_, _ = unix.Read(fds[1], b)
+	}); n > 0 {
+		t.Errorf("%v allocations for an event", n)
+	}
+	if err := errors.Join(c.Close(), c.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := c.Take(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Take() = %v after Close", err)
+	}
+	if err := c.Unmask(9); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Unmask() = %v after Close", err)
+	}
+	if err := c.Notify(9); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Notify() = %v after Close", err)
+	}
+}

@@ -10,6 +10,30 @@ import (
 // Conn is a set of ports that this process has bound; only Linux has them here.
 type Conn struct{}
 
+// Polled is a set of ports for a thread that polls; only Linux has them here.
+type Polled struct{}
+
+// OpenPolled is unsupported.
+func OpenPolled() (*Polled, error) { return nil, opError("open", errors.ErrUnsupported) }
+
+// FD returns none.
+func (c *Polled) FD() int { return -1 }
+
+// BindInterdomain is unsupported.
+func (c *Polled) BindInterdomain(DomID, Port) (Port, error) { return 0, errors.ErrUnsupported }
+
+// Take is unsupported.
+func (c *Polled) Take() (Port, bool, error) { return 0, false, errors.ErrUnsupported }
+
+// Unmask is unsupported.
+func (c *Polled) Unmask(Port) error { return errors.ErrUnsupported }
+
+// Notify is unsupported.
+func (c *Polled) Notify(Port) error { return errors.ErrUnsupported }
+
+// Close does nothing.
+func (c *Polled) Close() error { return nil }
+
 // Open is unsupported.
 func Open() (*Conn, error) { return nil, opError("open", errors.ErrUnsupported) }
 

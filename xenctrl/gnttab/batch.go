@@ -51,6 +51,12 @@ func (o *Op) check() error {
 type Batch struct {
 	Ops []Op // what Run copies, in no particular order
 
+	// Quiet has Go's runtime not told of the system call, whose watching of threads in
+	// those costs more than a copy does. It is for a goroutine that has a processor of
+	// the runtime to itself. Garbage collection waits for a copy's end then: when a page
+	// of the other domain is paged out, for up to half a minute.
+	Quiet bool
+
 	run   func([]*Op) error
 	list  []byte
 	todo  []*Op

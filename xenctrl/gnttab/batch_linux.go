@@ -23,6 +23,7 @@ func (c *Conn) NewBatch() (*Batch, error) {
 		list := b.encode(ops)
 		binary.LittleEndian.PutUint32(call.arg[:], uint32(len(ops)))
 		binary.LittleEndian.PutUint64(call.arg[8:], address(list))
+		call.quiet = b.Quiet
 		if err := raw.Control(control); err != nil { // the only reason there is
 			return os.ErrClosed
 		}
@@ -40,13 +41,18 @@ func (c *Conn) NewBatch() (*Batch, error) {
 // of the heap, whose objects do not move.
 type copyCall struct {
 	raw   syscall.RawConn
+	quiet bool
 	arg   [16]byte
 	errno unix.Errno
 }
 
 func (c *copyCall) control(fd uintptr) {
 	for {
-		_, _, c.errno = unix.Syscall(unix.SYS_IOCTL, fd, ioctlCopy, uintptr(unsafe.Pointer(&c.arg)))
+		if c.quiet {
+			_, _, c.errno = unix.RawSyscall(unix.SYS_IOCTL, fd, ioctlCopy, uintptr(unsafe.Pointer(&c.arg)))
+		} else {
+			_, _, c.errno = unix.Syscall(unix.SYS_IOCTL, fd, ioctlCopy, uintptr(unsafe.Pointer(&c.arg)))
+		}
 		if c.errno != unix.EINTR {
 			return
 		}
