@@ -76,7 +76,7 @@ func carryTx(t testing.TB, size int, segment uint16) func() {
 		for done := 0; done < burst; {
 			n, _, err := q.collect()
 			if err == nil {
-				err = q.send(n)
+				err = sendAll(q, n)
 			}
 			if err != nil || n == 0 && !q.held {
 				t.Fatal(n, err)
@@ -127,8 +127,6 @@ type endless struct {
 	left  int
 }
 
-func (e *endless) Read(b []byte) (int, error) { return e.TryRead(b) }
-
 func (e *endless) TryRead(b []byte) (int, error) {
 	if e.left == 0 {
 		return 0, nil
@@ -149,7 +147,7 @@ func carryRx(t testing.TB, size int, segment uint16) func() {
 	}
 	in := &endless{frame: append(make([]byte, packet.VNetSize), tcpFrame(size)...)}
 	head.Put(in.frame)
-	q := &rxQueue{vif: s, tap: in, batch: copies(make([]byte, abi.PageSize)), waker: newWaker(&silent{}),
+	q := &rxQueue{vif: s, tap: in, batch: copies(make([]byte, abi.PageSize)), port: &silent{},
 		arena: arena(t, rxArena), journal: newJournal(make([]byte, journalQueue), 0, true), wait: patient}
 	var err error
 	if q.back, err = ring.NewBack(back, netif.RxSlotSize); err != nil {
@@ -166,9 +164,9 @@ func carryRx(t testing.TB, size int, segment uint16) func() {
 		}
 		front.Publish()
 		for in.left = burst; in.left > 0; {
-			n, err := q.fill()
+			err := q.fill()
 			if err == nil {
-				err = q.deliver(t.Context(), n)
+				err = q.deliver()
 			}
 			if err != nil {
 				t.Fatal(err)

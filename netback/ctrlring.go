@@ -19,11 +19,19 @@ type ctrlRing struct {
 	page    backends.Mapping
 	back    *ring.Back
 	batch   *gnttab.Batch
-	waker   *waker
-	kick    <-chan struct{}
+	port    ctrlPort
 	journal ctrlJournal
 	arena   []byte // what is copied from the guest
 	now     *hashing
+}
+
+// ctrlPort is the event channel of a control ring, as backends.Channel has it. Close
+// ends a Wait.
+type ctrlPort interface {
+	Wait() error
+	Unmask() error
+	Notify() error
+	Close() error
 }
 
 // connectCtrl maps the control ring that f names, if any.
@@ -41,10 +49,9 @@ func (s *session) connectCtrl(l *backends.Link, f *front) (err error) {
 	if c.page, err = l.Map(f.ctrl.ref); err != nil {
 		return err
 	}
-	if c.waker, err = s.bind(l, f.ctrl.port); err != nil {
+	if c.port, err = l.Bind(f.ctrl.port); err != nil {
 		return err
 	}
-	c.kick = c.waker.listen()
 	if c.batch, err = l.NewBatch(); err != nil {
 		return err
 	}
@@ -60,6 +67,7 @@ func (c *ctrlRing) run(ctx context.Context, mem []byte, resumed bool) (err error
 	if c.back, err = ring.NewBack(mem, netif.CtrlSlotSize); err == nil {
 		err = c.resume(resumed)
 	}
+	silent := false // after an event, until it is dealt with (XSA-332)
 	for err == nil && ctx.Err() == nil {
 		var done, more bool
 		if done, err = c.step(); err != nil || done {
@@ -68,11 +76,16 @@ func (c *ctrlRing) run(ctx context.Context, mem []byte, resumed bool) (err error
 		if more, err = c.back.Arm(1); err != nil || more {
 			continue
 		}
-		c.waker.rearm()
-		select {
-		case <-c.kick:
-		case <-ctx.Done():
+		if silent {
+			err = c.port.Unmask()
 		}
+		if err == nil {
+			err = c.port.Wait()
+		}
+		silent = true
+	}
+	if ctx.Err() != nil {
+		return nil // which has closed the port
 	}
 	if errors.Is(err, ring.ErrRing) {
 		return fmt.Errorf("control ring: %w", err)
@@ -91,7 +104,7 @@ func (c *ctrlRing) resume(resumed bool) error {
 			}
 			c.put(rsp)
 		}
-		_ = c.waker.port.Notify() // it may not have come to that either
+		_ = c.port.Notify() // it may not have come to that either
 	}
 	c.journal.start(c.back.Answered())
 	return nil
@@ -125,7 +138,7 @@ func (c *ctrlRing) put(rsp netif.CtrlResponse) {
 	rsp.Put(b[:])
 	c.back.Put(b[:])
 	if c.back.Publish() {
-		_ = c.waker.port.Notify()
+		_ = c.port.Notify()
 	}
 }
 

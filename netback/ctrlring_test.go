@@ -217,7 +217,7 @@ func TestKilledBetweenCtrlAnswers(t *testing.T) {
 		}
 		s := testSession()
 		s.queues = make([]*queue, 4)
-		return &ctrlRing{vif: s, back: r, waker: newWaker(&silent{}), journal: newCtrlJournal(mem), now: &hashing{}}
+		return &ctrlRing{vif: s, back: r, port: &silent{}, journal: newCtrlJournal(mem), now: &hashing{}}
 	}
 	c := open()
 	if err := c.resume(false); err != nil {

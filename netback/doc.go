@@ -7,10 +7,10 @@
 //	m := backends.New(backends.Options{Store: store, Xen: backends.Host(), Kind: "vif", Driver: d})
 //	err = m.Run(ctx)
 //
-// Transmit and receive are the guest's view. Each queue of a vif has one goroutine
-// for each direction. Both work in batches: all frames that are there are copied
-// with one request to the hypervisor, and answered with one event at most. In steady
-// state nothing is allocated.
+// Transmit and receive are the guest's view. Each queue of a vif has one goroutine,
+// which serves both directions in turn. It works in batches: all frames that are there
+// are copied with one request to the hypervisor, and answered with one event at most. In
+// steady state nothing is allocated.
 //
 // A guest that gives no pages for what it is sent has frames waiting for ten
 // seconds; then they are dropped, and after a minute the interface loses its

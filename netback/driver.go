@@ -38,9 +38,19 @@ type Options struct {
 	// StateDir keeps what a restarted daemon has to know of its guests; it must be
 	// ours alone. "" keeps nothing: after a kill, guests may lose their network.
 	StateDir string
-	Sys      string       // where sysfs is; "" is /sys
-	Log      *logs.Logger // nil is silent
+	// Threads is told by how many the goroutines have become more or fewer that look to
+	// Go's runtime as if they were computing all the time while there are frames. It
+	// should have one more processor for each of them, lest they be in the way of others.
+	// It is called by several goroutines. nil: nobody need know.
+	Threads interface{ Change(by int) }
+	Sys     string       // where sysfs is; "" is /sys
+	Log     *logs.Logger // nil is silent
 }
+
+// uncounted counts no threads.
+type uncounted struct{}
+
+func (uncounted) Change(int) {}
 
 // defaultQueues bounds the queues of a vif unless told otherwise: each takes some
 // hundred KiB when used.
@@ -61,6 +71,9 @@ func New(o Options) (*Driver, error) {
 	}
 	if o.Antispoof == "" {
 		o.Antispoof = AntispoofOff
+	}
+	if o.Threads == nil {
+		o.Threads = uncounted{}
 	}
 	if o.MaxQueues == 0 {
 		o.MaxQueues = min(runtime.NumCPU(), defaultQueues)

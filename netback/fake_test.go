@@ -25,30 +25,25 @@ import (
 // fakeTap is an interface in memory.
 type fakeTap struct {
 	mu       sync.Mutex
-	cond     sync.Cond
+	sign     *backtest.Sign // there is something in toGuest, or all has ended
 	toGuest  [][]byte
 	fromVif  [][]byte
 	ended    error
 	dark     bool
 	refuse   error
+	answers  bool // the host sends each frame back before Write returns
 	offloads tap.Offloads
-	closed   bool
 }
 
 func newFakeTap(o tap.Offloads) *fakeTap {
-	t := &fakeTap{offloads: o}
-	t.cond.L = &t.mu
-	return t
+	s, err := backtest.NewSign()
+	if err != nil {
+		panic(err)
+	}
+	return &fakeTap{offloads: o, sign: s}
 }
 
-func (t *fakeTap) Read(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for len(t.toGuest) == 0 && t.ended == nil {
-		t.cond.Wait()
-	}
-	return t.take(b)
-}
+func (t *fakeTap) FD() int { return t.sign.FD() }
 
 func (t *fakeTap) TryRead(b []byte) (int, error) {
 	t.mu.Lock()
@@ -62,6 +57,7 @@ func (t *fakeTap) take(b []byte) (int, error) {
 	}
 	n := copy(b, t.toGuest[0])
 	t.toGuest = t.toGuest[1:]
+	t.sign.Show(len(t.toGuest) > 0)
 	return n, nil
 }
 
@@ -72,36 +68,19 @@ func (t *fakeTap) Write(b []byte) error {
 		return t.refuse
 	}
 	t.fromVif = append(t.fromVif, slices.Clone(b))
-	t.cond.Broadcast()
-	return nil
-}
-
-func (t *fakeTap) end(err error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ended == nil {
-		t.ended = err
-	}
-	t.cond.Broadcast()
-	return nil
-}
-
-func (t *fakeTap) Interrupt() error { return t.end(os.ErrDeadlineExceeded) }
-
-func (t *fakeTap) Resume() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if errors.Is(t.ended, os.ErrDeadlineExceeded) {
-		t.ended = nil
+	if t.answers {
+		t.toGuest = append(t.toGuest, slices.Clone(b))
+		t.sign.Show(true)
 	}
 	return nil
 }
 
 func (t *fakeTap) Close() error {
 	t.mu.Lock()
-	t.closed = true
-	t.mu.Unlock()
-	return t.end(os.ErrClosed)
+	defer t.mu.Unlock()
+	t.ended = os.ErrClosed
+	t.sign.Close()
+	return nil
 }
 
 func (t *fakeTap) SetCarrier(on bool) error {
@@ -124,7 +103,7 @@ func (t *fakeTap) send(h packet.VNet, f []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.toGuest = append(t.toGuest, append(b, f...))
-	t.cond.Broadcast()
+	t.sign.Show(true)
 }
 
 func (t *fakeTap) sent() [][]byte {

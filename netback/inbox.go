@@ -88,7 +88,7 @@ func (q *rxQueue) give(to int, b []byte) {
 		q.vif.counters.rxStalled.Add(1)
 	}
 	if first {
-		_ = other.tap.Interrupt() // wakes it; a stream that is gone ends by itself
+		other.bell.ring()
 	}
 }
 

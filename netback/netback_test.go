@@ -399,6 +399,33 @@ func TestMulticastControl(t *testing.T) {
 	eventually(t, "no filter", came)
 }
 
+// TestOneWakeUp holds that what the host answers a packet with at once is there when the
+// packet's own answer is, so that the guest need not wake up twice.
+func TestOneWakeUp(t *testing.T) {
+	h := newHost(t, nil)
+	h.add(vif0)
+	f := h.connect(vif0, plain)
+	p, tap := f.queues[0], f.tap(0)
+	tap.mu.Lock()
+	tap.answers = true
+	tap.mu.Unlock()
+	p.lend(100)
+	for n := range 100 {
+		if n%10 == 0 {
+			time.Sleep(2 * nap) // long enough to park
+		}
+		frame := ethFrame(60+n, byte(n))
+		p.send(frame, 0, 0, 4000)
+		p.answers(1)
+		if ready, err := p.rx.Ready(); ready == 0 || err != nil {
+			t.Fatalf("packet %d is answered before what came for it: %v", n, err)
+		}
+		if got := p.receive(); !bytes.Equal(got.b, frame) {
+			t.Fatalf("packet %d comes back with %d bytes", n, len(got.b))
+		}
+	}
+}
+
 // TestHostRefuses holds that the guest's ring goes on when the host takes nothing.
 func TestHostRefuses(t *testing.T) {
 	h := newHost(t, nil)

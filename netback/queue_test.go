@@ -26,10 +26,12 @@ func mkdir(t *testing.T, parts ...string) {
 // silent is an event channel that never has an event.
 type silent struct{ notified int }
 
-func (s *silent) Wait() error   { select {} }
-func (s *silent) Unmask() error { return nil }
-func (s *silent) Notify() error { s.notified++; return nil }
-func (s *silent) Close() error  { return nil }
+func (s *silent) FD() int             { return -1 }
+func (s *silent) Take() (bool, error) { return false, nil }
+func (s *silent) Wait() error         { select {} }
+func (s *silent) Unmask() error       { return nil }
+func (s *silent) Notify() error       { s.notified++; return nil }
+func (s *silent) Close() error        { return nil }
 
 // pages returns the same memory twice, as guest and backend have it.
 func pages(t testing.TB) (guest, back []byte) {
@@ -82,13 +84,20 @@ func copies(page []byte) *gnttab.Batch {
 }
 
 func newTx(t testing.TB, s *session, out tapQueue, mem, journalMem []byte) *txQueue {
-	q := &txQueue{vif: s, tap: out, batch: copies(make([]byte, abi.PageSize)), waker: newWaker(&silent{}),
+	q := &txQueue{vif: s, tap: out, batch: copies(make([]byte, abi.PageSize)), port: &silent{},
 		arena: arena(t, txArena), journal: newJournal(journalMem, 0, false)}
 	var err error
 	if q.back, err = ring.NewBack(mem, netif.TxSlotSize); err != nil {
 		t.Fatal(err)
 	}
 	return q
+}
+
+// sendAll sends n packets and answers them.
+func sendAll(q *txQueue, n int) error {
+	err := q.send(n)
+	q.flush()
+	return err
 }
 
 // TestKilledBetweenAnswers kills the backend at the worst moment: responses are in
@@ -123,7 +132,7 @@ func TestKilledBetweenAnswers(t *testing.T) {
 		send(id)
 	}
 	n, _, err := q.collect()
-	if err := q.send(n); err != nil || n != 5 {
+	if err := sendAll(q, n); err != nil || n != 5 {
 		t.Fatal(n, err)
 	}
 	if err != nil || len(answers()) != 5 {
@@ -146,13 +155,13 @@ func TestKilledBetweenAnswers(t *testing.T) {
 	if err := next.resume(true); err != nil {
 		t.Fatal(err)
 	}
-	if n := next.waker.port.(*silent).notified; n != 1 {
+	if n := next.port.(*silent).notified; n != 1 {
 		t.Errorf("the guest is told %d times", n)
 	}
 	if n, _, err = next.collect(); n != 1 || err != nil {
 		t.Fatalf("%d requests are left, %v", n, err)
 	}
-	if err := next.send(n); err != nil {
+	if err := sendAll(next, n); err != nil {
 		t.Fatal(err)
 	}
 	got := answers()
@@ -181,7 +190,7 @@ func TestKilledBetweenFrames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &rxQueue{vif: testSession(), back: r, waker: newWaker(&silent{}), journal: newJournal(journalMem, 0, true)}
+		return &rxQueue{vif: testSession(), back: r, port: &silent{}, journal: newJournal(journalMem, 0, true)}
 	}
 	q := open()
 	if err := q.resume(false); err != nil {
@@ -292,7 +301,7 @@ func FuzzTxQueue(f *testing.F) {
 		copy(back[8:], []byte{0, 0, 0, 0}) // the backend's own index
 		for range 10 {
 			n, _, bad := q.collect()
-			if err := q.send(n); err != nil {
+			if err := sendAll(q, n); err != nil {
 				t.Fatal(err)
 			}
 			if q.held && n > 0 {
@@ -311,10 +320,8 @@ func FuzzTxQueue(f *testing.F) {
 // discard is an interface that takes everything.
 type discard struct{}
 
-func (discard) Read([]byte) (int, error)    { select {} }
+func (discard) FD() int                     { return -1 }
 func (discard) TryRead([]byte) (int, error) { return 0, nil }
 func (discard) Write([]byte) error          { return nil }
-func (discard) Interrupt() error            { return nil }
-func (discard) Resume() error               { return nil }
 func (discard) SetCarrier(bool) error       { return nil }
 func (discard) Close() error                { return nil }

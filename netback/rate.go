@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,6 +39,8 @@ func parseLimit(s string) (limit, error) {
 // bucket holds all queues of a vif together to a limit. Its methods may be called
 // from several goroutines.
 type bucket struct {
+	on atomic.Bool // there is a limit
+
 	mu     sync.Mutex
 	limit  limit
 	tokens float64 // bytes
@@ -52,7 +55,12 @@ func (b *bucket) set(l limit, now time.Time) {
 		return
 	}
 	b.limit, b.last, b.tokens = l, now, b.burst()
+	b.on.Store(l.per > 0)
 }
+
+// limited reports whether there is a limit: where there is none, nobody need ask for
+// the time, which is a system call in a PV domain.
+func (b *bucket) limited() bool { return b.on.Load() }
 
 func (b *bucket) burst() float64 { return float64(max(b.limit.bytes, minBurst)) }
 

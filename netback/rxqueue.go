@@ -1,10 +1,8 @@
 package netback
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"goxl/backends/ring"
@@ -16,11 +14,17 @@ import (
 )
 
 // Sizes of a batch to the guest. Any frame finds room as long as the arena has
-// tap.MaxRead left.
+// tap.MaxRead left. A frame starts where a page does, as it will in the guest: of a page
+// that lies in two of ours the kernel makes two copies.
 const (
 	rxBatch = 64
-	rxArena = 2 * tap.MaxRead
+	rxArena = rxBatch*abi.PageSize + tap.MaxRead + abi.PageSize
 )
+
+// rxRoom returns where in the arena a header goes when everything before end is taken.
+func rxRoom(end int) int {
+	return (end+packet.VNetSize+abi.PageSize-1)&^(abi.PageSize-1) - packet.VNetSize
+}
 
 // patience is for how long frames wait for a guest that gives no pages.
 type patience struct {
@@ -47,8 +51,7 @@ type rxQueue struct {
 	tap     tapQueue
 	back    *ring.Back
 	batch   *gnttab.Batch
-	waker   *waker
-	kick    <-chan struct{}
+	port    port
 	journal journal
 	arena   []byte
 	wait    patience
@@ -57,46 +60,102 @@ type rxQueue struct {
 	rest    []byte // what was taken out of it and is not dealt with
 
 	frame  [rxBatch]rxFrame
+	next   int // frame to deliver
+	frames int // and behind the last one
 	slots  int // taken and not answered
 	slot   [journalSlots][netif.RxSlotSize]byte
 	ids    [journalSlots]uint16
 	opSlot []int // of each copy
 
+	look    bool      // there may be a frame
+	since   time.Time // that frames wait for pages; zero: they do not
 	stalled time.Time // since when frames are dropped at once; zero: they are not
+	dark    bool      // the interface has no carrier because of that
 }
 
-// connect makes q the receiving half of queue number i of s.
-func (q *rxQueue) connect(s *session, i int, w *waker, wait patience) {
-	q.vif, q.tap, q.number, q.waker, q.kick, q.wait = s, s.queues[i].tap, i, w, w.listen(), wait
-	q.journal = newJournal(s.journal, i, true)
-}
-
-// run serves the ring in mem until ctx ends, or the guest breaks the rules.
-func (q *rxQueue) run(ctx context.Context, mem []byte, resumed bool) (err error) {
+// start attaches to the ring in mem.
+func (q *rxQueue) start(mem []byte, resumed bool) (err error) {
 	if q.back, err = ring.NewBack(mem, netif.RxSlotSize); err == nil {
 		err = q.resume(resumed)
 	}
-	for err == nil && ctx.Err() == nil {
-		if err = q.turn(ctx); errors.Is(err, os.ErrDeadlineExceeded) {
-			err = q.tap.Resume() // there is something in the inbox, or ctx has ended
-		}
-	}
+	q.look = true
+	return q.failed(err)
+}
+
+func (q *rxQueue) failed(err error) error {
 	if errors.Is(err, ring.ErrRing) {
 		return fmt.Errorf("receive ring: %w", err)
 	}
 	return err
 }
 
-// turn carries one batch.
-func (q *rxQueue) turn(ctx context.Context) error {
-	n, err := q.fill()
-	if err == nil {
-		err = q.deliver(ctx, n)
+// end is the end of serving.
+func (q *rxQueue) end() {
+	q.vif.counters.rxStalled.Add(uint64(q.frames - q.next))
+	if q.dark {
+		q.vif.carrier(+1)
 	}
-	if err == nil && q.longStalled() {
-		err = q.darkness(ctx)
+}
+
+// step carries a batch, or a part of it, and reports false when there is nothing to do
+// now: there is no frame, or no page for it.
+func (q *rxQueue) step() (bool, error) {
+	if q.dark {
+		light, err := q.lighten()
+		return light, q.failed(err)
 	}
-	return err
+	if q.next == q.frames {
+		if !q.look {
+			return false, nil
+		}
+		if err := q.fill(); err != nil {
+			return false, err
+		}
+	}
+	came := q.next < q.frames
+	err := q.deliver()
+	if q.longStalled() {
+		q.vif.carrier(-1)
+		q.dark = true
+	}
+	if q.since.IsZero() {
+		return came || q.look, q.failed(err)
+	}
+	return false, q.failed(err)
+}
+
+// arm asks for an event, when one is wanted, and reports whether there is more to do
+// already.
+func (q *rxQueue) arm() (wants, more bool, err error) {
+	var need uint32
+	switch {
+	case q.dark:
+		need = packet.MaxRxSlots
+	case q.next < q.frames:
+		need = uint32(q.frame[q.next].Slots())
+	default:
+		return false, false, nil
+	}
+	more, err = q.back.Arm(need)
+	return true, more, q.failed(err)
+}
+
+// limit is for how long to wait for pages at most; zero is for ever.
+func (q *rxQueue) limit() time.Duration {
+	if q.since.IsZero() {
+		return 0
+	}
+	left := max(q.wait.drain-time.Since(q.since), time.Microsecond)
+	if q.wait.poll > 0 {
+		left = min(left, q.wait.poll)
+	}
+	return left
+}
+
+// connect makes q the receiving half of queue number i of s.
+func (q *rxQueue) connect(s *session, i int, p port, wait patience) {
+	q.vif, q.tap, q.number, q.port, q.wait = s, s.queues[i].tap, i, p, wait
+	q.journal = newJournal(s.journal, i, true)
 }
 
 // resume answers what an earlier process was answering when it was killed.
@@ -112,35 +171,35 @@ func (q *rxQueue) resume(resumed bool) error {
 			q.back.Put(b[:])
 		}
 		q.back.Publish()
-		_ = q.waker.port.Notify() // it may not have come to that either
+		_ = q.port.Notify() // it may not have come to that either
 	}
 	q.journal.start(q.back.Answered())
 	return nil
 }
 
-// fill waits for a frame and reads what else is there. It returns how many frames
-// there are for the guest.
-func (q *rxQueue) fill() (int, error) {
-	n, used := q.unpack(), 0
-	read := q.tap.Read
-	if n > 0 {
-		read = q.tap.TryRead
-	}
-	size, err := read(q.arena[:tap.MaxRead])
-	for err == nil && size > 0 {
-		if q.accept(n, q.arena[used:used+size], false) {
-			used += (size + 7) &^ 7
+// fill reads what frames there are, up to a batch.
+func (q *rxQueue) fill() error {
+	n, at := q.unpack(), rxRoom(0)
+	q.next, q.frames = 0, n
+	for reads := 0; reads < rxBatch && n < rxBatch && at+tap.MaxRead <= len(q.arena); reads++ {
+		size, err := q.tap.TryRead(q.arena[at : at+tap.MaxRead])
+		if err != nil && n > 0 {
+			return nil // it comes again
+		}
+		if err != nil {
+			return err
+		}
+		if size == 0 {
+			q.look = len(q.rest) > 0
+			return nil
+		}
+		if q.accept(n, q.arena[at:at+size], false) {
+			at = rxRoom(at + size)
 			n++
+			q.frames = n
 		}
-		if n == rxBatch || used+tap.MaxRead > len(q.arena) {
-			return n, nil
-		}
-		size, err = q.tap.TryRead(q.arena[used : used+tap.MaxRead])
 	}
-	if n > 0 && !errors.Is(err, os.ErrClosed) {
-		return n, nil // an error comes again
-	}
-	return n, err
+	return nil
 }
 
 // accept makes b, a header and a frame, number n of the batch, if it is for the guest
@@ -176,99 +235,72 @@ func (q *rxQueue) accept(n int, b []byte, ours bool) bool {
 	return true
 }
 
-// deliver gives the first n frames to the guest, or drops those for which it has no
-// pages.
-func (q *rxQueue) deliver(ctx context.Context, n int) error {
-	for i := range n {
-		need := uint32(q.frame[i].Slots())
+// deliver gives the frames of the batch to the guest, as far as it has given pages, and
+// drops them when it has not for too long.
+func (q *rxQueue) deliver() error {
+	for ; q.next < q.frames; q.next++ {
+		f := &q.frame[q.next]
 		ready, err := q.back.Ready()
 		if err != nil {
 			return err
 		}
-		if ready < need {
+		if ready < uint32(f.Slots()) {
 			if err := q.flush(); err != nil {
 				return err
 			}
-			if ok, err := q.await(ctx, need); err != nil {
-				return err
-			} else if !ok {
-				q.vif.counters.rxStalled.Add(uint64(n - i))
-				return nil
-			}
+			q.stall()
+			return nil
 		}
-		q.stalled = time.Time{}
-		if err := q.put(&q.frame[i]); err != nil {
+		q.since, q.stalled = time.Time{}, time.Time{}
+		if err := q.put(f); err != nil {
 			return err
 		}
 	}
 	return q.flush()
 }
 
-// await waits until the guest has given pages for need slots, or reports false when
-// it takes too long.
-func (q *rxQueue) await(ctx context.Context, need uint32) (bool, error) {
-	if !q.stalled.IsZero() {
-		return false, nil
+// stall has the frames that are left wait for pages, or drops them.
+func (q *rxQueue) stall() {
+	switch {
+	case !q.stalled.IsZero():
+	case q.since.IsZero():
+		q.since = time.Now()
+		return
+	case time.Since(q.since) < q.wait.drain:
+		return
+	case q.wait.carrier > 0:
+		q.stalled = time.Now()
 	}
-	end := time.NewTimer(q.wait.drain)
-	defer end.Stop()
-	var tick <-chan time.Time
-	if q.wait.poll > 0 {
-		t := time.NewTicker(q.wait.poll)
-		defer t.Stop()
-		tick = t.C
-	}
-	for {
-		if more, err := q.back.Arm(need); err != nil || more {
-			return more, err
-		}
-		q.waker.rearm()
-		select {
-		case <-q.kick:
-		case <-tick:
-		case <-ctx.Done():
-			return false, nil
-		case <-end.C:
-			if q.wait.carrier > 0 {
-				q.stalled = time.Now()
-			}
-			return false, nil
-		}
-	}
+	q.vif.counters.rxStalled.Add(uint64(q.frames - q.next))
+	q.next, q.since = q.frames, time.Time{}
 }
 
 func (q *rxQueue) longStalled() bool {
 	return !q.stalled.IsZero() && time.Since(q.stalled) >= q.wait.carrier
 }
 
-// darkness takes the interface's carrier away until the guest gives pages again, so
-// that the host sends nothing more. What has come meanwhile is old, and dropped.
-func (q *rxQueue) darkness(ctx context.Context) error {
-	q.vif.carrier(-1)
-	defer q.vif.carrier(+1)
-	for ctx.Err() == nil {
-		if more, err := q.back.Arm(packet.MaxRxSlots); err != nil {
-			return err
-		} else if more {
-			break
-		}
-		q.waker.rearm()
-		select {
-		case <-q.kick:
-		case <-ctx.Done():
-		}
+// lighten gives the interface its carrier back when the guest gives pages again. It had
+// none so that the host sends nothing more. What has come meanwhile is old, and dropped.
+func (q *rxQueue) lighten() (bool, error) {
+	if ready, err := q.back.Ready(); err != nil || ready < packet.MaxRxSlots {
+		return false, err
 	}
-	q.stalled = time.Time{}
 	for n := q.unpack(); n > 0; n = q.unpack() {
 		q.vif.counters.rxStalled.Add(uint64(n))
 	}
 	for {
 		size, err := q.tap.TryRead(q.arena)
-		if err != nil || size == 0 {
-			return err
+		if err != nil {
+			return false, err
+		}
+		if size == 0 {
+			break
 		}
 		q.vif.counters.rxStalled.Add(1)
 	}
+	q.dark, q.stalled = false, time.Time{}
+	q.vif.carrier(+1)
+	return true, nil
 }
 
 // put takes the slots for a frame and lists its copies. The slots are there.
@@ -323,6 +355,6 @@ func (q *rxQueue) flush() error {
 
 func (q *rxQueue) publish() {
 	if q.back.Publish() {
-		_ = q.waker.port.Notify()
+		_ = q.port.Notify()
 	}
 }

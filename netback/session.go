@@ -14,11 +14,9 @@ import (
 
 // tapQueue is one stream of frames of the interface, as tap.Queue has it.
 type tapQueue interface {
-	Read(b []byte) (int, error)
+	FD() int
 	TryRead(b []byte) (int, error)
 	Write(b []byte) error
-	Interrupt() error
-	Resume() error
 	SetCarrier(on bool) error
 	Close() error
 }
@@ -35,21 +33,11 @@ type session struct {
 
 	queues  []*queue
 	ctrl    *ctrlRing // nil: the guest has none
-	wakers  []*waker
 	journal []byte
 	hash    atomic.Pointer[hashing] // nil: the host chooses the queues of frames
 
 	mu      sync.Mutex
 	stalled int // queues that do not want the carrier
-}
-
-// queue is a pair of rings and a stream of frames.
-type queue struct {
-	tap    tapQueue
-	tx     txQueue
-	rx     rxQueue
-	txRing backends.Mapping
-	rxRing backends.Mapping
 }
 
 // serve serves all queues until ctx ends or something breaks, and returns when
@@ -58,31 +46,27 @@ func (s *session) serve(parent context.Context) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	var wg sync.WaitGroup
-	for _, w := range s.wakers {
-		if !w.own {
-			wg.Go(func() { w.run(ctx.Done()) })
-		}
-	}
-	carry := func(ring backends.Mapping, run func(context.Context, []byte, bool) error) {
+	carry := func(run func() error) {
 		wg.Go(func() {
-			if err := ring.With(func(mem []byte) error { return run(ctx, mem, s.resumed) }); err != nil {
+			if err := run(); err != nil {
 				cancel(err)
 			}
 		})
 	}
 	for _, q := range s.queues {
-		carry(q.txRing, q.tx.run)
-		carry(q.rxRing, q.rx.run)
+		carry(func() error { return q.run(ctx, s.resumed) })
 	}
 	if s.ctrl != nil {
-		carry(s.ctrl.page, s.ctrl.run)
+		carry(func() error {
+			return s.ctrl.page.With(func(mem []byte) error { return s.ctrl.run(ctx, mem, s.resumed) })
+		})
 	}
 	<-ctx.Done()
-	for _, w := range s.wakers {
-		_ = w.port.Close()
-	}
 	for _, q := range s.queues {
-		_ = q.tap.Interrupt()
+		q.bell.ring()
+	}
+	if s.ctrl != nil {
+		_ = s.ctrl.port.Close()
 	}
 	wg.Wait()
 	if parent.Err() != nil {
@@ -108,7 +92,7 @@ func (s *session) carrier(change int) {
 func (s *session) close() error {
 	var errs []error
 	for _, q := range s.queues {
-		errs = append(errs, q.tap.Close(), freeArena(q.tx.arena), freeArena(q.rx.arena), q.rx.inbox.close())
+		errs = append(errs, q.close())
 	}
 	if s.ctrl != nil {
 		errs = append(errs, freeArena(s.ctrl.arena))
@@ -148,27 +132,21 @@ func (s *session) connectQueue(l *backends.Link, i int, f frontQueue, wait patie
 	if q.rxRing, err = l.Map(f.rxRef); err != nil {
 		return err
 	}
-	txWaker, err := s.bind(l, f.txPort)
-	if err != nil {
+	if err := q.bind(l, f); err != nil {
 		return err
 	}
-	rxWaker := txWaker
-	if f.rxPort != f.txPort {
-		if rxWaker, err = s.bind(l, f.rxPort); err != nil {
-			return err
-		}
+	if err := q.watch(); err != nil {
+		return err
 	}
-	q.tx = txQueue{vif: s, tap: q.tap, waker: txWaker, journal: newJournal(s.journal, i, false)}
-	if txWaker.own = txWaker != rxWaker; !txWaker.own {
-		q.tx.kick = txWaker.listen()
-	}
-	q.rx.connect(s, i, rxWaker, wait)
+	q.tx = txQueue{vif: s, tap: q.tap, port: q.txLine.port, journal: newJournal(s.journal, i, false)}
+	q.rx.connect(s, i, q.rxLine.port, wait)
 	if q.tx.batch, err = l.NewBatch(); err != nil {
 		return err
 	}
 	if q.rx.batch, err = l.NewBatch(); err != nil {
 		return err
 	}
+	q.tx.batch.Quiet, q.rx.batch.Quiet = true, true
 	if q.tx.arena, err = newArena(txArena); err != nil {
 		return err
 	}
@@ -176,14 +154,23 @@ func (s *session) connectQueue(l *backends.Link, i int, f frontQueue, wait patie
 	return err
 }
 
-func (s *session) bind(l *backends.Link, p abi.Port) (*waker, error) {
-	c, err := l.Bind(p)
+// bind connects to the event channels, or to the one, of f.
+func (q *queue) bind(l *backends.Link, f frontQueue) error {
+	tx, err := l.BindPolled(f.txPort)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	w := newWaker(c)
-	s.wakers = append(s.wakers, w)
-	return w, nil
+	q.txLine = &line{port: tx}
+	q.rxLine = q.txLine
+	if f.rxPort == f.txPort {
+		return nil
+	}
+	rx, err := l.BindPolled(f.rxPort)
+	if err != nil {
+		return err
+	}
+	q.rxLine = &line{port: rx}
+	return nil
 }
 
 // offloads is what the tap may leave to the guest. A tap knows one checksum offload

@@ -1,7 +1,6 @@
 package netback
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,7 +16,7 @@ import (
 // Sizes of a batch from the guest. The arena holds at least one packet of any size.
 const (
 	txBatch = 64
-	txArena = 128 << 10
+	txArena = 256 << 10
 )
 
 // txPacket is a packet of a batch.
@@ -33,77 +32,55 @@ type txQueue struct {
 	tap     tapQueue
 	back    *ring.Back
 	batch   *gnttab.Batch
-	waker   *waker
-	kick    <-chan struct{}
+	port    port
 	journal journal
 	arena   []byte
 	used    int // bytes of the arena
 
 	pkt  [txBatch]txPacket
-	held bool // the packet behind the batch was read and not dealt with
-	ids  [journalSlots]uint16
+	held bool                 // the packet behind the batch was read and not dealt with
+	wait time.Duration        // for so long, because of the rate limit
+	due  int                  // answers
+	ids  [journalSlots]uint16 // of their requests
 	rsp  [journalSlots]netif.Status
 }
 
-// run serves the ring in mem until ctx ends, or the guest breaks the rules.
-func (q *txQueue) run(ctx context.Context, mem []byte, resumed bool) (err error) {
-	if q.back, err = ring.NewBack(mem, netif.TxSlotSize); err != nil {
-		return fmt.Errorf("transmit ring: %w", err)
+// start attaches to the ring in mem.
+func (q *txQueue) start(mem []byte, resumed bool) (err error) {
+	if q.back, err = ring.NewBack(mem, netif.TxSlotSize); err == nil {
+		err = q.resume(resumed)
 	}
-	if err := q.resume(resumed); err != nil {
-		return fmt.Errorf("transmit ring: %w", err)
-	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for ctx.Err() == nil {
-		n, wait, bad := q.collect()
-		if err := q.send(n); err != nil {
-			return err
-		}
-		if q.held && n > 0 {
-			q.pkt[0] = q.pkt[n] // to be the first of the next batch
-		}
-		if bad != nil {
-			return fmt.Errorf("transmit ring: %w", bad)
-		}
-		if wait > 0 {
-			q.waker.rearm() // the receive ring may need events meanwhile
-			timer.Reset(wait)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-			}
-			continue
-		}
-		if n > 0 || q.held {
-			continue
-		}
-		if more, err := q.back.Arm(1); err != nil {
-			return fmt.Errorf("transmit ring: %w", err)
-		} else if more {
-			continue
-		}
-		if err := q.sleep(ctx); err != nil {
-			return err
-		}
-	}
-	return q.refuseHeld()
+	return q.failed(err)
 }
 
-// sleep waits for an event, or the end of ctx.
-func (q *txQueue) sleep(ctx context.Context) error {
-	if q.waker.own {
-		if err := q.waker.sleep(); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("transmit ring's events: %w", err)
-		}
-		return nil
+func (q *txQueue) failed(err error) error {
+	if errors.Is(err, ring.ErrRing) || errors.Is(err, packet.ErrProtocol) {
+		return fmt.Errorf("transmit ring: %w", err)
 	}
-	q.waker.rearm()
-	select {
-	case <-q.kick:
-	case <-ctx.Done():
+	return err
+}
+
+// step carries a batch, or reports false when there is nothing to do now.
+func (q *txQueue) step() (bool, error) {
+	n, wait, bad := q.collect()
+	if err := q.send(n); err != nil {
+		return false, err
 	}
-	return nil
+	if q.held && n > 0 {
+		q.pkt[0] = q.pkt[n] // to be the first of the next batch
+	}
+	q.wait = wait
+	return n > 0, q.failed(bad)
+}
+
+// arm asks for an event, when one is wanted, and reports whether there is more to do
+// already.
+func (q *txQueue) arm() (wants, more bool, err error) {
+	if q.held {
+		return false, q.wait == 0, nil
+	}
+	more, err = q.back.Arm(1)
+	return true, more, q.failed(err)
 }
 
 // resume answers what an earlier process was answering when it was killed.
@@ -117,7 +94,7 @@ func (q *txQueue) resume(resumed bool) error {
 			q.put(id, netif.StatusDropped)
 		}
 		q.back.Publish()
-		_ = q.waker.port.Notify() // it may not have come to that either
+		_ = q.port.Notify() // it may not have come to that either
 	}
 	q.journal.start(q.back.Answered())
 	return nil
@@ -138,29 +115,43 @@ func (q *txQueue) collect() (n int, wait time.Duration, _ error) {
 			}
 		}
 		q.held = false
-		if q.used+packet.VNetSize+p.Size > len(q.arena) || slots+p.Slots() > journalSlots {
+		at := q.room(p)
+		if at+packet.VNetSize+p.Size > len(q.arena) || slots+p.Slots() > journalSlots {
 			q.held = true
 			return n, 0, nil
 		}
-		if p.Drop == nil && p.Mcast == 0 {
+		if p.Drop == nil && p.Mcast == 0 && q.vif.rate.limited() {
 			if wait := q.vif.rate.take(p.Size, time.Now()); wait > 0 {
 				q.held = true
 				return n, wait, nil
 			}
 		}
 		slots += p.Slots()
-		q.place(p)
+		q.place(p, at)
 		n++
 	}
 	return n, 0, nil
 }
 
-// place gives the packet room and lists its copies.
-func (q *txQueue) place(p *txPacket) {
+// room returns where in the arena the packet's header and frame go: so that pages which
+// the packet fills lie in pages of ours. The kernel makes two copies of one that does not.
+func (q *txQueue) room(p *txPacket) int {
+	before := packet.VNetSize
+	for _, piece := range p.Pieces() {
+		if piece.Len == abi.PageSize {
+			return (q.used+before+abi.PageSize-1)&^(abi.PageSize-1) - before
+		}
+		before += int(piece.Len)
+	}
+	return q.used
+}
+
+// place puts the packet there and lists its copies.
+func (q *txQueue) place(p *txPacket, at int) {
 	p.at = -1
 	if p.Drop == nil && p.Mcast == 0 {
-		p.at = q.used
-		at := q.used + packet.VNetSize
+		p.at = at
+		at += packet.VNetSize
 		for _, piece := range p.Pieces() {
 			if piece.Len == 0 {
 				continue
@@ -176,7 +167,8 @@ func (q *txQueue) place(p *txPacket) {
 	p.ops = len(q.batch.Ops)
 }
 
-// send copies the first n packets with one request, sends them, and answers them all.
+// send copies the first n packets with one request, and sends them. Their answers are due
+// then.
 func (q *txQueue) send(n int) error {
 	if n == 0 {
 		return nil
@@ -184,7 +176,7 @@ func (q *txQueue) send(n int) error {
 	if err := q.batch.Run(); err != nil {
 		return err
 	}
-	slots, op := 0, 0
+	op := 0
 	for i := range n {
 		p := &q.pkt[i]
 		copied := true
@@ -195,28 +187,39 @@ func (q *txQueue) send(n int) error {
 		if err != nil {
 			return err
 		}
-		slots = q.answer(slots, p, status)
+		q.answer(p, status)
 	}
-	q.journal.note(q.back.Answered(), q.ids[:slots])
-	for i := range slots {
-		q.put(q.ids[i], q.rsp[i])
-	}
-	q.publish()
 	return nil
 }
 
-// answer notes the answers to a packet's slots, from number n on: extra infos follow
-// the first piece.
-func (q *txQueue) answer(n int, p *txPacket, status netif.Status) int {
+// flush gives the answers that are due.
+func (q *txQueue) flush() {
+	if q.due == 0 {
+		return
+	}
+	q.journal.note(q.back.Answered(), q.ids[:q.due])
+	for i := range q.due {
+		q.put(q.ids[i], q.rsp[i])
+	}
+	q.due = 0
+	q.publish()
+}
+
+// answer notes the answers to a packet's slots, which are due from now on: extra infos
+// follow the first piece.
+func (q *txQueue) answer(p *txPacket, status netif.Status) {
 	for i, piece := range p.Pieces() {
-		q.ids[n], q.rsp[n] = piece.ID, status
-		n++
+		q.owe(piece.ID, status)
 		for k := 0; i == 0 && k < p.Extras; k++ {
-			q.ids[n], q.rsp[n] = 0, netif.StatusNull
-			n++
+			q.owe(0, netif.StatusNull)
 		}
 	}
-	return n
+}
+
+// owe notes one answer.
+func (q *txQueue) owe(id uint16, s netif.Status) {
+	q.ids[q.due], q.rsp[q.due] = id, s
+	q.due++
 }
 
 // finish deals with one packet and says how it is answered. An error means that the
@@ -269,7 +272,9 @@ func (q *txQueue) refuseHeld() error {
 	q.held = false
 	q.batch.Reset()
 	q.pkt[0].Drop, q.pkt[0].ops = errEnding, 0
-	return q.send(1)
+	err := q.send(1)
+	q.flush()
+	return err
 }
 
 var errEnding = errors.New("the backend ends")
@@ -284,6 +289,6 @@ func (q *txQueue) put(id uint16, s netif.Status) {
 // domain is ending.
 func (q *txQueue) publish() {
 	if q.back.Publish() {
-		_ = q.waker.port.Notify()
+		_ = q.port.Notify()
 	}
 }

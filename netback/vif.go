@@ -133,7 +133,10 @@ func (v *vif) connect(ctx context.Context, l *backends.Link, resumed bool) (err 
 
 // Serve implements backends.Device.
 func (v *vif) Serve(ctx context.Context) error {
+	n := len(v.session.queues)
+	v.d.Threads.Change(n)
 	err := v.session.serve(ctx)
+	v.d.Threads.Change(-n)
 	v.node.News(v.log, "guest no longer served", logs.String("carried", fmt.Sprintf("%+v", v.Stats())))
 	if errors.Is(err, packet.ErrProtocol) {
 		err = guestFault{err}

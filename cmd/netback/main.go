@@ -72,6 +72,7 @@ func run(args []string, stderr io.Writer) int {
 		return 2
 	}
 	o.Log = daemon.Logger(o.verbose)
+	o.Threads = newProcessors()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := serve(ctx, o.Options); err != nil {

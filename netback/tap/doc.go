@@ -10,14 +10,14 @@
 //	dev, err := tap.Create("vif7.0", "netback 7/0")
 //	…
 //	queues, err := dev.Attach(2, tap.Offloads{Checksum: true, TCPv4: true})
-//	n, err := queues[0].Read(buf) // a header of packet.VNetSize bytes, and a frame
+//	n, err := queues[0].TryRead(buf) // a header of packet.VNetSize bytes, and a frame
 //
 // It needs CAP_NET_ADMIN and /dev/net/tun.
 package tap
 
 import "errors"
 
-// MaxRead is how large a buffer for Read must be: a header and the largest frame.
+// MaxRead is how large a buffer for TryRead must be: a header and the largest frame.
 // The kernel cuts off what does not fit.
 const MaxRead = 66 << 10
 

@@ -4,119 +4,65 @@ import (
 	"errors"
 	"io"
 	"os"
-	"syscall"
-	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// Queue is one stream of frames of an interface. One goroutine may read and another
-// one write. Reads and writes allocate nothing.
-type Queue struct {
-	f   *os.File
-	raw syscall.RawConn
+// Queue is one stream of frames of an interface. It never waits: who has nothing else
+// to do polls its FD. One goroutine has it at a time, but for SetCarrier. Reads and
+// writes allocate nothing.
+type Queue struct{ fd int } // -1: closed
 
-	in   call // of the reader
-	out  call // of the writer
-	try  func(uintptr) bool
-	read func(uintptr) bool
-	send func(uintptr) bool
-}
+// FD returns what to poll, with poll(2), for frames to read. It is the queue's.
+func (q *Queue) FD() int { return q.fd }
 
-// call is a system call's argument and result, where a closure finds them.
-type call struct {
-	b   []byte
-	n   int
-	err error
-}
-
-func newQueue(f *os.File) (*Queue, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	q := &Queue{f: f, raw: raw}
-	q.read = func(fd uintptr) bool {
-		q.in.n, q.in.err = ignoringEINTR(unix.Read, int(fd), q.in.b)
-		return q.in.err != unix.EAGAIN // false waits until there is a frame
-	}
-	q.try = func(fd uintptr) bool {
-		q.in.n, q.in.err = ignoringEINTR(unix.Read, int(fd), q.in.b)
-		return true
-	}
-	q.send = func(fd uintptr) bool {
-		q.out.n, q.out.err = ignoringEINTR(unix.Write, int(fd), q.out.b)
-		return q.out.err != unix.EAGAIN
-	}
-	return q, nil
-}
-
-func ignoringEINTR(f func(int, []byte) (int, error), fd int, b []byte) (int, error) {
-	for {
-		n, err := f(fd, b)
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
-}
-
-// Read waits for a frame and reads it with its header into b, which should have
-// MaxRead bytes. It ends with os.ErrDeadlineExceeded after Interrupt and with
-// os.ErrClosed after Close.
-func (q *Queue) Read(b []byte) (int, error) {
-	q.in = call{b: b}
-	if err := q.raw.Read(q.read); err != nil {
-		return 0, ended(err)
-	}
-	return q.received()
-}
-
-// TryRead is Read, but returns 0 when there is no frame.
+// TryRead reads a frame with its header into b, which should have MaxRead bytes, or
+// returns 0 when there is none.
 func (q *Queue) TryRead(b []byte) (int, error) {
-	q.in = call{b: b}
-	if err := q.raw.Read(q.try); err != nil {
-		return 0, ended(err)
-	}
-	if q.in.err == unix.EAGAIN {
+	n, err := q.call(unix.SYS_READ, b)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
 		return 0, nil
-	}
-	return q.received()
-}
-
-// ended says why the poller did not let a call happen: a deadline, or a closed file,
-// for which it has no exported error.
-func ended(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return err
-	}
-	return os.ErrClosed
-}
-
-func (q *Queue) received() (int, error) {
-	if q.in.err == nil && q.in.n == 0 {
+	case err != nil:
+		return 0, q.failed(err)
+	case n == 0:
 		return 0, io.ErrUnexpectedEOF
 	}
-	return q.in.n, q.in.err
+	return n, nil
 }
 
 // Write sends a frame with its header. The host's refusal of one frame is a
 // syscall.Errno; ErrDown is its own case.
 func (q *Queue) Write(b []byte) error {
-	q.out = call{b: b}
-	if err := q.raw.Write(q.send); err != nil {
-		return ended(err)
-	}
-	if q.out.err == unix.EIO { // says the kernel of an interface that is not up
+	_, err := q.call(unix.SYS_WRITE, b)
+	if errors.Is(err, unix.EIO) { // says the kernel of an interface that is not up
 		return ErrDown
 	}
-	return q.out.err
+	return q.failed(err)
 }
 
-// Interrupt ends a running Read, and every later one until Resume.
-func (q *Queue) Interrupt() error { return q.f.SetReadDeadline(time.Unix(1, 0)) }
+// call reads or writes b, which is not empty. Go's runtime is not told: nothing here
+// waits for others, and its watching of threads in system calls costs more than they do.
+func (q *Queue) call(trap uintptr, b []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall(trap, uintptr(q.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
 
-// Resume lets Reads wait again.
-func (q *Queue) Resume() error { return q.f.SetReadDeadline(time.Time{}) }
+func (q *Queue) failed(err error) error {
+	if err != nil && q.fd < 0 {
+		return os.ErrClosed
+	}
+	return err
+}
 
 // SetCarrier says whether the interface has a carrier, in all its queues. Kernels
 // before 5.0 do not know that.
@@ -125,7 +71,7 @@ func (q *Queue) SetCarrier(on bool) error {
 	if on {
 		v = 1
 	}
-	return q.control(func(fd uintptr) error { return ioctlPointer(fd, unix.TUNSETCARRIER, v) })
+	return q.failed(ioctlPointer(uintptr(q.fd), unix.TUNSETCARRIER, v))
 }
 
 func (q *Queue) offload(o Offloads) error {
@@ -139,21 +85,15 @@ func (q *Queue) offload(o Offloads) error {
 			v |= tunTCPv6
 		}
 	}
-	return q.control(func(fd uintptr) error { return unix.IoctlSetInt(int(fd), unix.TUNSETOFFLOAD, v) })
+	return unix.IoctlSetInt(q.fd, unix.TUNSETOFFLOAD, v)
 }
 
-func (q *Queue) control(f func(fd uintptr) error) error {
-	var failed error
-	if err := q.raw.Control(func(fd uintptr) { failed = f(fd) }); err != nil {
-		return ended(err)
-	}
-	return failed
-}
-
-// Close detaches the queue and ends a running Read. It may be called twice.
+// Close detaches the queue. It may be called twice, and not while the queue is used.
 func (q *Queue) Close() error {
-	if err := q.f.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		return err
+	if q.fd < 0 {
+		return nil
 	}
-	return nil
+	fd := q.fd
+	q.fd = -1
+	return unix.Close(fd)
 }

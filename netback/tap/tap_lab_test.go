@@ -211,43 +211,45 @@ func TestLabOutlivesItsProgram(t *testing.T) {
 	}
 }
 
-func TestLabReadEnds(t *testing.T) {
+func TestLabPoll(t *testing.T) {
 	ownNetwork(t)
 	d := create(t, "vif7.2", "test 7/2")
 	q := attach(t, d, 2, Offloads{})
-	if n, err := q[0].TryRead(make([]byte, MaxRead)); n != 0 || err != nil {
-		t.Errorf("TryRead() = %d, %v with no frame", n, err)
+	buf := make([]byte, MaxRead)
+	readable := func() bool {
+		fds := []unix.PollFd{{Fd: int32(q[0].FD()), Events: unix.POLLIN}, {Fd: int32(q[1].FD()), Events: unix.POLLIN}}
+		return must[int](t)(unix.Poll(fds, 0)) > 0
 	}
-	for i, end := range []func() error{q[0].Interrupt, q[1].Close} {
-		done := make(chan error, 1)
-		go func() {
-			_, err := q[i].Read(make([]byte, MaxRead))
-			done <- err
-		}()
-		time.Sleep(20 * time.Millisecond)
-		if err := end(); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case err := <-done:
-			if want := []error{os.ErrDeadlineExceeded, os.ErrClosed}[i]; !errors.Is(err, want) {
-				t.Errorf("Read() = %v, want %v", err, want)
-			}
-		case <-time.After(10 * time.Second):
-			t.Fatal("Read did not end")
-		}
-	}
-	if _, err := q[0].TryRead(make([]byte, MaxRead)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("TryRead() = %v after Interrupt", err)
-	}
-	if n, err := 0, q[0].Resume(); err != nil {
-		t.Error(err)
-	} else if n, err = q[0].TryRead(make([]byte, MaxRead)); n != 0 || err != nil {
-		t.Errorf("TryRead() = %d, %v after Resume", n, err)
+	if n, err := q[0].TryRead(buf); n != 0 || err != nil || readable() {
+		t.Errorf("TryRead() = %d, %v with no frame, readable %v", n, err, readable())
 	}
 	if err := q[0].Write(append(make([]byte, 10), make([]byte, 60)...)); !errors.Is(err, ErrDown) {
 		t.Errorf("Write to an interface that is down = %v", err)
 	}
+	up(t, "vif7.2")
+	for end := time.Now().Add(10 * time.Second); !readable(); udp(t, 100) {
+		if time.Now().After(end) {
+			t.Fatal("datagrams are sent, and no queue is readable")
+		}
+	}
+	if err := errors.Join(q[1].Close(), q[1].Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := q[1].TryRead(buf); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("TryRead() = %v after Close", err)
+	}
+	if err := q[1].Write(buf[:70]); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Write() = %v after Close", err)
+	}
+	if err := d.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 { // some frames may be left
+		if _, err := q[0].TryRead(buf); err != nil {
+			return
+		}
+	}
+	t.Error("frames are read of an interface that is gone")
 }
 
 func TestLabNoAllocations(t *testing.T) {

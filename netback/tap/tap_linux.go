@@ -40,19 +40,19 @@ func Create(name, tag string) (*Device, error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	f, err := open(name)
+	fd, err := open(name)
 	if err != nil {
 		return nil, opError("create", name, err)
 	}
-	defer f.Close()
+	defer unix.Close(fd)
 	l, err := netlink.LinkByName(name)
 	if err == nil {
 		err = netlink.LinkSetAlias(l, tag)
 	}
 	if err == nil {
-		err = unix.IoctlSetInt(int(f.Fd()), unix.TUNSETPERSIST, 1)
+		err = unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1)
 	}
-	if err != nil { // it goes with f
+	if err != nil { // it goes with fd
 		return nil, opError("create", name, err)
 	}
 	return &Device{index: l.Attrs().Index, tag: tag}, nil
@@ -169,15 +169,11 @@ func (d *Device) Attach(n int, o Offloads) (_ []*Queue, err error) {
 		}
 	}()
 	for range n {
-		f, err := open(name)
+		fd, err := open(name)
 		if err != nil {
 			return nil, opError("attach", name, err)
 		}
-		q, err := newQueue(f)
-		if err != nil {
-			return nil, opError("attach", name, err)
-		}
-		queues = append(queues, q)
+		queues = append(queues, &Queue{fd})
 	}
 	if err := queues[0].offload(o); err != nil {
 		return nil, opError("set offloads of", name, err)
@@ -186,20 +182,20 @@ func (d *Device) Attach(n int, o Offloads) (_ []*Queue, err error) {
 }
 
 // open attaches a queue to the interface name, making it if there is none.
-func open(name string) (*os.File, error) {
+func open(name string) (int, error) {
 	ifr, err := unix.NewIfreq(name)
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
 	fd, err := unix.Open(devPath, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: devPath, Err: err}
+		return -1, &os.PathError{Op: "open", Path: devPath, Err: err}
 	}
 	ifr.SetUint16(ifFlags)
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
-		return nil, errors.Join(err, unix.Close(fd))
+		return -1, errors.Join(err, unix.Close(fd))
 	}
-	return os.NewFile(uintptr(fd), devPath), nil // only now can the poller take it
+	return fd, nil
 }
 
 func opError(op, what string, err error) error {

@@ -37,20 +37,14 @@ func (d *Device) Remove() error { return errors.ErrUnsupported }
 // Attach is unsupported.
 func (d *Device) Attach(int, Offloads) ([]*Queue, error) { return nil, errors.ErrUnsupported }
 
-// Read is unsupported.
-func (q *Queue) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
+// FD returns none.
+func (q *Queue) FD() int { return -1 }
 
 // TryRead is unsupported.
 func (q *Queue) TryRead([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
 // Write is unsupported.
 func (q *Queue) Write([]byte) error { return errors.ErrUnsupported }
-
-// Interrupt is unsupported.
-func (q *Queue) Interrupt() error { return errors.ErrUnsupported }
-
-// Resume is unsupported.
-func (q *Queue) Resume() error { return errors.ErrUnsupported }
 
 // SetCarrier is unsupported.
 func (q *Queue) SetCarrier(bool) error { return errors.ErrUnsupported }
