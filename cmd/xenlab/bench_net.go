@@ -20,6 +20,8 @@ import (
 var netAsks = []struct{ op, ask string }{
 	{"netback, TCP from the guest, 4 MiB", "source 10.77.0.77:7000 4194304"},
 	{"netback, TCP to the guest, 4 MiB", "sink 10.77.0.77:7000 4194304"},
+	{"netback, TCP from the guest, 32 MiB", "source 10.77.0.77:7000 33554432"},
+	{"netback, TCP to the guest, 32 MiB", "sink 10.77.0.77:7000 33554432"},
 	{"netback, 1000 datagrams of 64 bytes there and back, 32 at a time", "echo 10.77.0.77:7000 1000 64 32"},
 	{"netback, 200 datagrams of 64 bytes there and back, one by one", "echo 10.77.0.77:7000 200 64 1"},
 }
