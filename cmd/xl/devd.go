@@ -85,7 +85,7 @@ type hotplugDaemon struct {
 func (d *hotplugDaemon) run(ctx context.Context) (err error) {
 	store, err := d.dial(ctx, d.log)
 	if err != nil {
-		return &noHost{"xenstore", "connect to xenstore", err, "load the kernel module xenfs or xen-xenbus-frontend; devd runs in a domain of Xen"}
+		return &noHost{"xenstore", "connect to xenstore", err, "in a driver domain that is /dev/xen/xenbus, of its kernel"}
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	self, err := backends.Self(ctx, store)
