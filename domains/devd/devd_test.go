@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 
 	"goxl/domains/devd"
 	"goxl/domains/device"
+	"goxl/xenstore"
+	"goxl/xenstore/wire"
 )
 
 var pvh = device.AddOptions{Type: device.PVH}
@@ -277,6 +280,28 @@ func TestManyDevices(t *testing.T) {
 	if loops := slices.Collect(maps.Keys(w.kernel.Loops())); len(loops) > 0 {
 		t.Errorf("loops %v", loops)
 	}
+}
+
+// TestQuota has xenstored refuse the daemon its first transactions.
+func TestQuota(t *testing.T) {
+	w := newWorld(t)
+	w.trust()
+	w.backends()
+	refuse := 3
+	store, err := xenstore.Dial(t.Context(), xenstore.WithConn(w.srv.PipeBefore(driver, func(op wire.Op) syscall.Errno {
+		if op == wire.OpTransactionStart && refuse > 0 {
+			refuse--
+			return syscall.ENOSPC
+		}
+		return 0
+	})))
+	w.must(err)
+	stop := w.devdOn(store)
+	dev, err := w.toolstack.AddNIC(t.Context(), 5, &device.NIC{DevID: 0, BackendDom: driver}, pvh)
+	w.must(err)
+	w.await(dev.BackendPath()+"/state", "4")
+	stop()
+	w.must(store.Close())
 }
 
 func (w *world) eventually(what string, f func() bool) {

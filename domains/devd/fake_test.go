@@ -106,8 +106,13 @@ func (w *world) notes(name string) string {
 // devd runs the daemon, until stop is called or the test ends.
 func (w *world) devd() (stop func()) {
 	w.Helper()
+	return w.devdOn(w.dial(driver))
+}
+
+// devdOn is devd with a connection to xenstore.
+func (w *world) devdOn(store *xenstore.Client) (stop func()) {
+	w.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
-	store := w.dial(driver)
 	set := device.New(device.Options{Store: store, Host: w.host, Self: driver, Timeouts: device.Timeouts{Script: 10 * time.Second}})
 	done, ready := make(chan error, 1), make(chan struct{})
 	go func() {

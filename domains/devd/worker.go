@@ -117,6 +117,11 @@ func (w *worker) do(ctx context.Context, act action) (gone bool, after time.Dura
 	case plug:
 		w.tried = true
 		loop, err := set.Plug(ctx, w.dev)
+		if errors.Is(err, xenstore.ErrQuota) { // this domain has many devices under way: ten transactions are all it gets
+			w.tried = false
+			w.log.Warn("cannot plug a device now, trying again", logs.Error(err))
+			return false, retryPause
+		}
 		if err != nil {
 			w.log.Error("cannot plug a device", logs.Error(err))
 			break
