@@ -34,6 +34,7 @@ type device struct {
 
 	mu      sync.Mutex
 	over    bool // takes no more kicks
+	missed  bool // the last one came too late to be looked at
 	kicked  chan struct{}
 	watch   *xenstore.Watch // of the frontend's nodes
 	open    Device          // nil until the driver opened it
@@ -119,6 +120,11 @@ func (d *device) run(ctx context.Context) {
 func (d *device) end() {
 	d.mu.Lock()
 	d.over = true
+	select {
+	case <-d.kicked:
+		d.missed = true
+	default:
+	}
 	d.mu.Unlock()
 	if d.watch != nil {
 		d.watch.Close()

@@ -101,7 +101,7 @@ func (m *Manager) Run(ctx context.Context) error {
 			}
 		case d := <-m.ended:
 			delete(m.devices, d.node.ID)
-			if m.again[d.node.ID] {
+			if m.again[d.node.ID] || d.missed {
 				delete(m.again, d.node.ID)
 				m.kick(ctx, d.node.ID)
 			}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"goxl/backends"
 	"goxl/backends/backtest"
@@ -19,6 +20,7 @@ import (
 // echoes is a driver whose devices answer each request with its complement.
 type echoes struct {
 	refuse, deaf atomic.Bool
+	foreign      atomic.Pointer[func()] // called before a device is said to be another's
 	notOurs,
 	opened, closed, released, changed atomic.Int32
 }
@@ -30,6 +32,9 @@ func (e *echoes) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 		return nil, err
 	case k["ours"] != "1":
 		e.notOurs.Add(1)
+		if f := e.foreign.Swap(nil); f != nil {
+			(*f)()
+		}
 		return nil, backends.ErrNotOurs
 	case e.refuse.Load():
 		return nil, errors.New("no such image")
@@ -365,6 +370,21 @@ func TestPingPong(t *testing.T) {
 	f.write("state", "4")
 	b.Await(b.back(id, "state"), "4")
 	f.call(t, 5)
+}
+
+// TestOursAfterAll gives the driver a device while it looks at it in vain.
+func TestOursAfterAll(t *testing.T) {
+	b := start(t)
+	id := backends.ID{Dom: 5, Dev: 0}
+	give := func() {
+		if err := b.Store.Write(context.Background(), b.back(id, "ours"), "1"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(50 * time.Millisecond) // the event is there before we are done
+	}
+	b.drv.foreign.Store(&give)
+	b.AddDevice("echo", "echo", id, nil)
+	b.Await(b.back(id, "state"), "2")
 }
 
 func TestNotOursAndUnopenable(t *testing.T) {

@@ -48,7 +48,7 @@ func devdCommand(a *app) *command {
 				return d.run(ctx)
 			}
 			if !background.Is() {
-				return startDevd(d.host)
+				return startDevd(d.host, d.lock)
 			}
 			d.pidFile, d.ready = pidFile, func() { background.Report(nil) }
 			err := d.run(ctx)
@@ -58,8 +58,16 @@ func devdCommand(a *app) *command {
 	})
 }
 
-// startDevd starts the daemon in the background, with its log where libxl's has it.
-func startDevd(h *files.Host) error {
+// startDevd starts the daemon in the background, with its log where libxl's has it. One
+// that runs already keeps its log.
+func startDevd(h *files.Host, lock string) error {
+	l, err := daemon.Lock(lock, "xl devd")
+	if err != nil {
+		return err
+	}
+	if err := l.Close(); err != nil {
+		return err
+	}
 	if err := h.MkdirAll(h.Log, 0o755); err != nil {
 		return fmt.Errorf("log of devd: %w", err)
 	}

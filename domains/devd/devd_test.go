@@ -262,6 +262,20 @@ func TestNotForDomain0(t *testing.T) {
 	}
 }
 
+// TestComeAndGo has a device made anew as soon as it is gone.
+func TestComeAndGo(t *testing.T) {
+	w := newWorld(t)
+	w.trust()
+	w.backends()
+	w.devd()
+	for range 40 {
+		dev, err := w.toolstack.AddNIC(t.Context(), 5, &device.NIC{DevID: 0, BackendDom: driver}, pvh)
+		w.must(err)
+		w.await(dev.BackendPath()+"/state", "4")
+		w.must(w.toolstack.Remove(t.Context(), dev, device.Safe))
+	}
+}
+
 // TestManyDevices has many plugged at a time and all of them removed.
 func TestManyDevices(t *testing.T) {
 	w := newWorld(t)

@@ -98,7 +98,7 @@ func (d *daemon) follow(ctx context.Context, w *xenstore.Watch) error {
 			scan()
 		case w := <-d.ended:
 			delete(d.workers, w.dev)
-			if d.again[w.dev] {
+			if d.again[w.dev] || w.missed {
 				delete(d.again, w.dev)
 				d.kick(ctx, w.dev)
 			}

@@ -26,6 +26,7 @@ type worker struct {
 
 	mu     sync.Mutex
 	over   bool // takes no more kicks
+	missed bool // the last one came too late to be looked at
 	kicked chan struct{}
 
 	known        bool   // the log has the device
@@ -61,6 +62,11 @@ func (w *worker) run(ctx context.Context) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.over = true
+		select {
+		case <-w.kicked:
+			w.missed = true
+		default:
+		}
 	}()
 	timer := time.NewTimer(0)
 	<-timer.C

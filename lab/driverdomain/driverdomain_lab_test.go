@@ -16,39 +16,35 @@ import (
 	"goxl/xenctrl/xentest"
 )
 
+// TestLabPlug has both tools give a guest that does not run a network interface and
+// disks of another guest, and compares what stands in xenstore afterwards.
+func TestLabPlug(t *testing.T) {
+	h := newHosts(t)
+	h.checkDaemon()
+	h.compareNodes()
+	h.end()
+}
+
 // TestLabDriverDomain has a guest whose network and disks another guest serves, given to
 // it and taken away by both tools, while the daemons there are killed and started again.
 func TestLabDriverDomain(t *testing.T) {
-	xentest.NeedXen(t)
-	dom0.InCoverOn(t, "4.17")
-	nothingLeft := dom0.Leftovers(t)
-	ours, genuine := dom0.Toolstacks(t)
-	dir, err := os.MkdirTemp("/var/tmp", "driver-")
-	if err != nil {
-		t.Fatal(err)
+	if !dom0.Full() {
+		t.Skip("takes minutes: xenlab test --full has it")
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	h := &hosts{T: t, ours: ours, genuine: genuine, dir: dir}
-	h.driver = start(t, ours, genuine, dir, "driver", fmt.Sprintf("ramdisk=%q\nmemory=320\ndriver_domain=1\n"+
-		"extra=\"console=hvc0 goxl.quiet goxl.run=/run.sh\"\n", initramfs(t, dir)))
-	h.checkDaemon()
-	h.compareNodes()
-
-	run := filepath.Join(dir, "run.img")
+	h := newHosts(t)
+	run := filepath.Join(h.dir, "run.img")
 	writeScript(t, run, "user")
 	if err := os.Truncate(run, 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	h.user = start(t, ours, genuine, dir, "user", fmt.Sprintf("ramdisk=%q\nmemory=192\n"+
+	h.user = start(t, h.ours, h.genuine, h.dir, "user", fmt.Sprintf("ramdisk=%q\nmemory=192\n"+
 		"extra=\"console=hvc0 goxl.quiet goxl.run=/dev/xvdc\"\ndisk=[%q]\nvif=[\"backend=driver,bridge=br0,mac=00:16:3e:01:02:03\"]\n",
 		dom0.Getenv(t, "GOXL_GUEST")+"/initrd.img", run+",raw,xvdc,ro"))
-	h.network()
 	h.image()
 	h.kernelDisk()
-	genuine.Must(t, "destroy", "user")
-	h.nothingServed()
-	ours.Must(t, "destroy", "driver")
-	nothingLeft()
+	h.network()
+	h.genuine.Must(t, "destroy", "user")
+	h.end()
 }
 
 // hosts is what the parts of the test share.
@@ -57,6 +53,33 @@ type hosts struct {
 	ours, genuine dom0.Tool
 	dir           string
 	driver, user  *guest
+	unchanged     func()
+}
+
+// newHosts starts the driver domain.
+func newHosts(t *testing.T) *hosts {
+	t.Helper()
+	xentest.NeedXen(t)
+	dom0.InCoverOn(t, "4.17")
+	h := &hosts{T: t, unchanged: dom0.Leftovers(t)}
+	h.ours, h.genuine = dom0.Toolstacks(t)
+	dir, err := os.MkdirTemp("/var/tmp", "driver-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	h.dir = dir
+	h.driver = start(t, h.ours, h.genuine, dir, "driver", fmt.Sprintf("ramdisk=%q\nmemory=320\ndriver_domain=1\n"+
+		"extra=\"console=hvc0 goxl.quiet goxl.run=/run.sh\"\n", initramfs(t, dir)))
+	return h
+}
+
+// end takes the driver domain away, once nothing is left in it.
+func (h *hosts) end() {
+	h.Helper()
+	h.nothingServed()
+	h.ours.Must(h.T, "destroy", "driver")
+	h.unchanged()
 }
 
 // checkDaemon looks at devd as it went into the background.
@@ -89,11 +112,11 @@ func (h *hosts) network() {
 	h.driver.do("kill -9 $netback; sleep 0.5; netback")
 	h.user.await("part 16")
 	h.driver.do("kill -9 $(cat /run/devd.pid); devd")
+	h.driver.await("devd is up")
 	sum := h.user.sum("sent")
 	if got := h.driver.sum("got"); got != sum {
 		h.Errorf("sent %s over two kills, and %s came", sum, got)
 	}
-	h.driver.await("devd is up")
 	plugged := fmt.Sprintf(`cat /var/log/xen/xldevd.log* | grep -c 'device plugged.*"dom": %s, "kind": "vif"'`, h.user.id)
 	if n := h.driver.ask(plugged); n != "1" {
 		h.Errorf("the vif was plugged %s times:\n%s", n, h.driver.ask("cat /var/log/xen/xldevd.log*"))

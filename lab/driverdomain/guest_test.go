@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,8 @@ type guest struct {
 	name, id string
 	said     <-chan string
 	tty      *os.File
-	seen     []string
+	seen     []string // all lines
+	unread   []string // those that nobody has awaited
 }
 
 // start makes a guest with the given lines of configuration, and waits until it takes
@@ -48,6 +50,7 @@ func start(t *testing.T, x, other dom0.Tool, dir, name, text string) *guest {
 		}
 	})
 	g.await("goxl-commands")
+	g.unread = nil
 	return g
 }
 
@@ -67,18 +70,23 @@ func (g *guest) ask(line string) string {
 	return strings.TrimSpace(text)
 }
 
-// await waits for a line with text, and returns it.
+// await waits for a line with text and returns it. Each line is found once, also if
+// others came first.
 func (g *guest) await(text string) string {
 	g.Helper()
 	for timeout := time.After(dom0.Patience); ; {
+		for i, s := range g.unread {
+			if strings.Contains(s, text) {
+				g.unread = slices.Delete(g.unread, i, i+1)
+				return s
+			}
+		}
 		select {
 		case s, ok := <-g.said:
 			if !ok {
 				g.Fatalf("the console of %s ended before %q", g.name, text)
 			}
-			if g.seen = append(g.seen, s); strings.Contains(s, text) {
-				return s
-			}
+			g.seen, g.unread = append(g.seen, s), append(g.unread, s)
 		case <-timeout:
 			g.Fatalf("no %q on the console of %s", text, g.name)
 		}
