@@ -11,7 +11,7 @@ import (
 )
 
 // opened returns both devices.
-func opened(t *testing.T) (*gnttab.Conn, *gnttab.Allocator) {
+func opened(t testing.TB) (*gnttab.Conn, *gnttab.Allocator) {
 	t.Helper()
 	xentest.NeedXen(t)
 	c, err := gnttab.Open()
@@ -31,7 +31,7 @@ func opened(t *testing.T) (*gnttab.Conn, *gnttab.Allocator) {
 }
 
 // share grants n pages to this domain itself.
-func share(t *testing.T, a *gnttab.Allocator, n int, access gnttab.Access) *gnttab.Shared {
+func share(t testing.TB, a *gnttab.Allocator, n int, access gnttab.Access) *gnttab.Shared {
 	t.Helper()
 	s, err := a.Share(0, n, access)
 	if err != nil {
