@@ -1,8 +1,6 @@
 package blkback
 
 import (
-	"errors"
-
 	"goxl/blkback/blkif"
 	"goxl/blkback/disk"
 	"goxl/domains/logs"
@@ -10,17 +8,18 @@ import (
 
 // openBatch has plain reads and writes go to the disk many at a time, where the host and
 // the disk can do that. All else goes to the workers, and what fails as well: they tell
-// why.
-func (q *queue) openBatch(n int) {
+// why. It returns what to poll for the ends of such requests, or -1.
+func (q *queue) openBatch(n int) (descriptor int) {
 	if q.direct == nil {
-		return
+		return -1
 	}
 	b, err := disk.NewBatch(q.direct, n)
 	if err != nil {
 		q.log.Debug("requests go to the disk one by one", logs.Error(err))
-		return
+		return -1
 	}
 	q.batch = b
+	return b.Descriptor()
 }
 
 func (q *queue) closeBatch() error {
@@ -28,14 +27,6 @@ func (q *queue) closeBatch() error {
 		return nil
 	}
 	return q.batch.Close()
-}
-
-// ends is nil without a batch: nothing ever comes from it.
-func (q *queue) ends() <-chan disk.Ended {
-	if q.batch == nil {
-		return nil
-	}
-	return q.batch.Ends()
 }
 
 // addToBatch reports whether r is part of the batch now.
@@ -60,35 +51,41 @@ func (q *queue) beginBatch() {
 	}
 	left, err := q.batch.Start()
 	for _, tag := range left {
-		q.work <- q.all[tag]
+		q.hand(q.all[tag])
 	}
 	if err != nil {
 		q.log.Warn("the kernel takes no requests, workers do them", logs.Error(err), logs.Int("requests", len(left)))
 	}
 }
 
-var errBatch = errors.New("the kernel tells of no more requests that have ended")
-
-// batchEnded takes the end of a request, and of all others that have ended.
-func (q *queue) batchEnded(e disk.Ended, ok bool) error {
+// reap takes what the batch has ended.
+func (q *queue) reap() {
 	for {
-		if !ok {
-			return errBatch
-		}
-		tag, done := q.batch.Take(e)
-		r := q.all[tag]
-		if r.Op == blkif.Write {
-			q.mark(int64(r.Sector)*blkif.SectorSize, int64(r.n))
-		}
-		if !done {
-			q.work <- r
-		} else {
+		switch r, done := q.nextOfBatch(); {
+		case r == nil:
+			return
+		case done:
 			q.ended(r)
-		}
-		select {
-		case e, ok = <-q.batch.Ends():
 		default:
-			return nil
+			q.hand(r)
 		}
 	}
+}
+
+func (q *queue) batchHasEnded() bool { return q.batch != nil && q.batch.HasEnded() }
+
+// nextOfBatch is a request of the batch that has ended, or nil, and whether all of it was
+// done.
+func (q *queue) nextOfBatch() (r *request, done bool) {
+	if q.batch == nil {
+		return nil, false
+	}
+	tag, done, ok := q.batch.Next()
+	if !ok {
+		return nil, false
+	}
+	if r = q.all[tag]; r.Op == blkif.Write {
+		q.mark(int64(r.Sector)*blkif.SectorSize, int64(r.n))
+	}
+	return r, done
 }

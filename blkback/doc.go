@@ -12,12 +12,12 @@
 //
 // # How a request goes
 //
-// Each queue of a device has one goroutine, which alone touches the ring. It copies a
-// request out, notes it in the device's journal, checks it, has Xen copy the data of a
-// write from the guest's pages into a buffer of whole pages, and hands it to a worker,
-// which makes one ReadAt or WriteAt for it. The answer takes the same way back. Copies
-// of all requests that are there are made with one call, and in steady state nothing
-// is allocated.
+// Each queue of a device has one goroutine, which alone touches the ring and waits for all
+// that can happen at once. It copies a request out, notes it in the device's journal,
+// checks it, has Xen copy the data of a write from the guest's pages into a buffer of whole
+// pages, and has the kernel begin it (disk.Batch), or a worker do it, which makes one ReadAt
+// or WriteAt. The answer takes the same way back. Copies of all requests that are there
+// are made with one call, and in steady state nothing is allocated.
 //
 // Data is copied by Xen and never mapped. A mapping would cost dom0 a page-table
 // change and a flush of all processors' translations per request, and leave the guest

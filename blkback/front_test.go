@@ -85,6 +85,14 @@ func (d *memDisk) Discard(off, n int64) error {
 	return nil
 }
 
+// at is a byte of the disk. Answers come through shared memory, of which the race
+// detector knows nothing.
+func (d *memDisk) at(off int) byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.b[off]
+}
+
 func (d *memDisk) Size() int64 { return int64(len(d.b)) }
 
 func (d *memDisk) Close() error {
@@ -228,13 +236,13 @@ func guestPages(g *backtest.Guest, n int) []backtest.Page {
 
 // testPort is a bound event channel without a link.
 type testPort struct {
-	backends.Events
+	backends.PolledEvents
 	port abi.Port
 }
 
-func (p testPort) Wait() error   { _, err := p.Events.Wait(); return err }
-func (p testPort) Unmask() error { return p.Events.Unmask(p.port) }
-func (p testPort) Notify() error { return p.Events.Notify(p.port) }
+func (p testPort) Take() (bool, error) { _, ok, err := p.PolledEvents.Take(); return ok, err }
+func (p testPort) Unmask() error       { return p.PolledEvents.Unmask(p.port) }
+func (p testPort) Notify() error       { return p.PolledEvents.Notify(p.port) }
 
 // testQueue makes a queue that serves f from the journal, without a manager.
 func testQueue(t testing.TB, m *backtest.Machine, f *frontRing, d disk.Disk, j *journal, resume bool) *queue {
@@ -247,7 +255,7 @@ func testQueue(t testing.TB, m *backtest.Machine, f *frontRing, d disk.Disk, j *
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := m.OpenEvents()
+	e, err := m.OpenPolledEvents()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +274,7 @@ func testQueue(t testing.TB, m *backtest.Machine, f *frontRing, d disk.Disk, j *
 	})
 	return &queue{
 		dom: f.g.Dom, layout: f.layout, disk: d, direct: d, mark: func(_, _ int64) {}, stats: &counters{}, mem: mem, port: testPort{e, port}, copies: copies,
-		journal: sections(j.mem, j.params)[0], resume: resume, workers: 4, bufs: newBuffers(16 << 20), timing: time.Now,
+		journal: sections(j.mem, j.params)[0], resume: resume, workers: 4, bufs: newBuffers(16 << 20), clock: newClock(),
 		limits: func() blkif.Disk {
 			return blkif.Disk{Sectors: uint64(d.Size()) / 512, SectorSize: 512, Discard: true, MaxIndirect: maxIndirect}
 		},
@@ -296,7 +304,7 @@ func testJournal(t testing.TB, f *frontRing) *journal {
 func running(t testing.TB, q *queue) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- q.serve(ctx) }()
+	go func() { done <- errors.Join(q.serve(ctx), q.port.(testPort).Close()) }()
 	var once sync.Once
 	var err error
 	stop = func() error {

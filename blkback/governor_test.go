@@ -108,7 +108,7 @@ func TestStopLeavesWhatWaits(t *testing.T) {
 				}
 			}
 			for n := range 20 {
-				if d.b[4096*n] != byte(n+1) {
+				if d.at(4096*n) != byte(n+1) {
 					t.Errorf("write %d is lost", n)
 				}
 			}
@@ -135,8 +135,8 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal("a write without room is answered")
 	}
 	d.setFail(nil)
-	if rsp := f.await(id); rsp.Status != blkif.OK || d.b[0] != 77 {
-		t.Errorf("when there is room again: %+v, %d", rsp, d.b[0])
+	if rsp := f.await(id); rsp.Status != blkif.OK || d.at(0) != 77 {
+		t.Errorf("when there is room again: %+v, %d", rsp, d.at(0))
 	}
 	d.setFail(full)
 	if s := f.do(blkif.Request{Op: blkif.Flush}); s != blkif.Error {

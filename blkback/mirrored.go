@@ -119,25 +119,26 @@ func (m *mirrored) Settle(ctx context.Context) error {
 
 // rest is how others wait until a queue has nothing to do.
 type rest struct {
-	asked chan chan<- struct{} // of the loop: close it then
+	asked chan chan<- struct{} // of the loop: close it then; room for one
 	over  chan struct{}        // closed when the queue is not served any more
 }
 
-func newRest() rest { return rest{make(chan chan<- struct{}), make(chan struct{})} }
+func newRest() rest { return rest{make(chan chan<- struct{}, 1), make(chan struct{})} }
 
 // settle waits until nothing is under way.
-func (r *rest) settle(ctx context.Context) error {
+func (q *queue) settle(ctx context.Context) error {
 	done := make(chan struct{})
 	select {
-	case r.asked <- done:
-	case <-r.over:
+	case q.asked <- done:
+		q.sleeper.wake()
+	case <-q.over:
 		return nil
 	case <-ctx.Done():
 		return errBusy
 	}
 	select {
 	case <-done:
-	case <-r.over:
+	case <-q.over:
 	case <-ctx.Done():
 		return errBusy
 	}

@@ -1,10 +1,7 @@
 package blkback
 
 import (
-	"context"
-	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"goxl/backends"
@@ -30,7 +27,17 @@ const (
 	// guest can make them faster than they are refused.
 	maxTurns = 64
 
+	// maxEffort is how much is done, in bytes, until other goroutines have a turn; a
+	// request counts as baseEffort besides its data.
+	maxEffort  = 1 << 20
+	baseEffort = 16 << 10
+
 	idlePause = 10 * time.Second // until an idle queue gives its buffers back
+
+	// aloneAfter is how many requests in a row must have been the only one for the next
+	// to be done by the queue itself, and alonePause how long the host may take then.
+	aloneAfter = 8
+	alonePause = 5 * time.Millisecond
 )
 
 // request is one on its way. It belongs to the queue's goroutine, or to a worker
@@ -44,17 +51,24 @@ type request struct {
 	buf      []byte          // the data; nil if there is none
 	n        int             // bytes of data
 	status   blkif.Status
-	failed   bool // by the host
-	held     hold // why it is not done, though a worker had it
-	start    time.Time
+	failed   bool          // by the host
+	held     hold          // why it is not done, though a worker had it
+	alone    bool          // done by the queue itself
+	start    time.Duration // by the queue's clock
 }
 
-// channel is an event channel, as backends.Channel has it.
+// newClock is the time since now: the monotonic clock alone, half the cost of time.Now.
+func newClock() func() time.Duration {
+	origin := time.Now()
+	return func() time.Duration { return time.Since(origin) }
+}
+
+// channel is an event channel, as backends.PolledChannel has it.
 type channel interface {
-	Wait() error
+	FD() int
+	Take() (bool, error)
 	Unmask() error
 	Notify() error
-	Close() error
 }
 
 // queue serves one ring. All but the workers' part belongs to one goroutine.
@@ -74,7 +88,7 @@ type queue struct {
 	journal *section
 	resume  bool
 	workers int
-	timing  func() time.Time
+	clock   func() time.Duration
 	rest
 
 	ring    *ring.Back
@@ -94,48 +108,26 @@ type queue struct {
 	ready    []*request // done, and their data not yet copied
 	answered []uint16   // entries whose response is not yet final
 	parked   []*request // writes that wait until the host has room; they count as running
-	running  int        // at workers
+	running  int        // under way: at workers, in the batch, parked
 	left     int        // not done and not answered, since the queue stops
 	stopping bool
 	barrier  bool // one is at a worker
 	unsent   bool // responses are not published
 	more     bool // requests may be there that no event will tell of
+	masked   bool // an event came that is not dealt with
+	deaf     bool // events mean nothing any more
+	portErr  error
+	busy     bool // something came since the last time was over
+	alone    int  // how many requests in a row were the only one
+	effort   int  // since others had a turn
+
+	sleeper sleeper
+	retry   time.Duration // of what is parked, by the clock; 0: nothing is
+	now     time.Duration // when this round's requests were taken, or answered
 
 	work chan *request
 	done chan *request
 	halt func() // ends the waits of workers for the disk's limits
-}
-
-// serve serves the ring until ctx ends or the frontend breaks it, and returns when
-// nothing runs any more.
-func (q *queue) serve(ctx context.Context) error {
-	return q.mem.With(func(b []byte) error {
-		if err := q.attach(b); err != nil {
-			return err
-		}
-		n := int(q.ring.Size())
-		q.work, q.done = make(chan *request, n), make(chan *request, n)
-		working, halt := context.WithCancel(ctx)
-		defer halt()
-		q.halt = halt
-		var wg sync.WaitGroup
-		for range q.workers {
-			wg.Go(func() { q.worker(working) })
-		}
-		events := make(chan struct{}, 1)
-		wg.Go(func() { q.pump(events) })
-		q.openBatch(n)
-		err := q.loop(ctx, events)
-		err = errors.Join(err, q.closeBatch())
-		close(q.work)
-		closed := q.port.Close() // ends the pump
-		wg.Wait()
-		q.bufs.trim()
-		if q.scratch != nil {
-			unmapPages(q.scratch)
-		}
-		return errors.Join(err, closed)
-	})
 }
 
 // attach lays the ring over its memory and takes back what the journal holds.
@@ -166,73 +158,6 @@ func (q *queue) attach(b []byte) (err error) {
 	return nil
 }
 
-// pump turns events of the channel into entries of a Go channel. The event channel
-// stays silent until the loop unmasks it.
-func (q *queue) pump(events chan<- struct{}) {
-	for q.port.Wait() == nil {
-		events <- struct{}{} // room for one, and no second one comes before it is unmasked
-	}
-}
-
-func (q *queue) loop(ctx context.Context, events <-chan struct{}) error {
-	defer func() { q.taken, q.waiting = nil, nil }()
-	tick := time.NewTicker(idlePause)
-	defer tick.Stop()
-	stop, busy, masked := ctx.Done(), true, false
-	var settling []chan<- struct{}
-	var retry <-chan time.Time
-	always := make(chan struct{})
-	close(always)
-	for {
-		err := q.round()
-		if err == nil && masked && !q.more { // only now may the guest send another
-			masked, err = false, q.port.Unmask()
-		}
-		if err != nil {
-			q.drain()
-			return err
-		}
-		if q.stopping && (q.ring.Outstanding() == 0 || q.left > 0 && q.running == 0) {
-			return nil
-		}
-		if len(settling) > 0 && !q.more && q.ring.Outstanding() == 0 {
-			settling = told(settling)
-		}
-		if len(q.parked) > 0 && retry == nil {
-			retry = time.After(roomPause)
-		}
-		var again <-chan struct{}
-		if q.more {
-			again = always
-		}
-		select {
-		case <-again:
-		case <-events:
-			busy, masked = true, true
-		case r := <-q.done:
-			q.collect(r)
-		case e, ok := <-q.ends():
-			if err := q.batchEnded(e, ok); err != nil {
-				q.drain()
-				return err
-			}
-		case <-tick.C:
-			if !busy && q.ring.Outstanding() == 0 {
-				q.bufs.trim()
-			}
-			busy = false
-		case c := <-q.asked:
-			settling = append(settling, c)
-		case <-retry:
-			retry = nil
-			q.unpark()
-		case <-stop:
-			stop, q.stopping = nil, true
-			q.leave()
-		}
-	}
-}
-
 // round does all that can be done now: answers what is done, takes what is there, and
 // starts what may run. After it an event comes for each new request, unless requests
 // are not taken because earlier ones wait, or the guest makes them without end: then
@@ -245,6 +170,9 @@ func (q *queue) round() error {
 			q.start()
 		}
 		q.publish()
+		if q.effort > maxEffort {
+			q.breathe()
+		}
 		if len(q.waiting) > 0 || q.left > 0 || q.stopping && len(q.replay) == 0 {
 			return nil
 		}
@@ -263,60 +191,12 @@ func (q *queue) round() error {
 	}
 }
 
-// drain waits for the workers after the ring broke. The guest gets no answers: the
-// indices mean nothing any more.
-func (q *queue) drain() {
-	q.halt()
-	q.leave()
-	for q.running > 0 {
-		select {
-		case r := <-q.done:
-			q.drop(r)
-		case e, ok := <-q.ends():
-			if !ok {
-				q.running = 0 // nobody will hear of the others
-				break
-			}
-			tag, _ := q.batch.Take(e)
-			q.drop(q.all[tag])
-		}
-	}
-	for _, r := range q.ready {
-		q.bufs.put(r.buf)
-	}
-	q.ready = nil
-}
-
-// collect takes r and all others that are done from the workers.
-func (q *queue) collect(r *request) {
-	for {
-		switch {
-		case r.held == holdNone:
-			q.ended(r)
-		case r.held == holdStop || q.stopping:
-			q.drop(r)
-		default:
-			q.stats.stalled.Add(1)
-			q.parked = append(q.parked, r)
-		}
-		select {
-		case r = <-q.done:
-		default:
-			return
-		}
-	}
-}
-
-func (q *queue) ended(r *request) {
-	q.running--
-	q.stats.inflight.Add(-1)
-	q.barrier = q.barrier && r.Op != blkif.Barrier
-	q.ready = append(q.ready, r)
-}
-
 // take takes the next requests: those to be done once more, then, unless this process
 // is about to end, from the ring, where each is noted in the journal.
 func (q *queue) take() error {
+	if n, err := q.ring.Ready(); n > 0 && err == nil || len(q.replay) > 0 {
+		q.now = q.clock()
+	}
 	for len(q.taken) < maxTake && len(q.replay) > 0 {
 		e := q.replay[0]
 		q.replay = q.replay[1:]
@@ -339,7 +219,7 @@ func (q *queue) decode(e uint16) *request {
 	r := q.idle[k]
 	q.idle = q.idle[:k]
 	q.layout.Decode(&r.Request, q.slot)
-	r.entry, r.buf, r.n, r.status, r.failed, r.held, r.start = e, nil, 0, blkif.OK, false, holdNone, q.timing()
+	r.entry, r.buf, r.n, r.status, r.failed, r.held, r.start, r.alone = e, nil, 0, blkif.OK, false, holdNone, q.now, false
 	return r
 }
 
@@ -361,6 +241,12 @@ func (q *queue) start() {
 		q.waiting = append(q.waiting, r)
 	}
 	q.taken = q.taken[:0]
+	switch n := len(q.waiting); {
+	case n > 1 || n > 0 && q.running > 0:
+		q.alone = 0
+	case n == 1:
+		q.alone++
+	}
 	started := 0
 	for _, r := range q.waiting {
 		if q.left > 0 || !q.admit(r) {
@@ -370,6 +256,7 @@ func (q *queue) start() {
 	}
 	q.fetch()
 	q.beginBatch()
+	q.reap()
 	q.waiting = append(q.waiting[:0], q.waiting[started:]...)
 }
 
@@ -401,7 +288,7 @@ func (q *queue) readIndirect() {
 	if len(q.copies.Ops) == 0 {
 		return
 	}
-	err := q.copies.Run()
+	err := q.copy()
 	n := 0
 	for i, r := range q.taken {
 		if !r.Indirect || r.status != blkif.OK {
@@ -465,34 +352,6 @@ func (q *queue) admit(r *request) bool {
 	return true
 }
 
-// addCopies adds the copies between the guest's pages and r's buffer.
-func (q *queue) addCopies(r *request, toGrant bool) {
-	at := 0
-	for _, s := range r.segments {
-		q.copies.Ops = append(q.copies.Ops, gnttab.Op{Grant: gnttab.Grant{Dom: q.dom, Ref: s.Ref},
-			Offset: s.Offset(), Local: r.buf[at : at+s.Len()], ToGrant: toGrant})
-		at += s.Len()
-	}
-}
-
-// copied makes the copies of rs, and marks those as failed one of whose pages could
-// not be copied: the guest's fault.
-func (q *queue) copied(rs []*request) {
-	err := q.copies.Run()
-	n := 0
-	for _, r := range rs {
-		ok := err == nil
-		for range r.segments {
-			ok = ok && q.copies.Ops[n].Status == abi.GrantOK
-			n++
-		}
-		if !ok {
-			r.status = blkif.Error
-			q.stats.refused.Add(1)
-		}
-	}
-}
-
 // fetch copies the data of writes from the guest and starts them.
 func (q *queue) fetch() {
 	if len(q.fetching) == 0 {
@@ -511,14 +370,21 @@ func (q *queue) fetch() {
 	q.fetching = q.fetching[:0]
 }
 
-// run hands r to the batch or to a worker. There is room for all requests of the ring.
+// run does r, or hands it to the batch or to a worker.
 func (q *queue) run(r *request) {
 	q.running++
 	q.stats.inflight.Add(1)
-	if !q.addToBatch(r) {
-		q.work <- r
+	switch {
+	case q.addToBatch(r):
+	case q.isAlone(r):
+		q.doAlone(r)
+	default:
+		q.hand(r)
 	}
 }
+
+// hand gives r to a worker.
+func (q *queue) hand(r *request) { q.work <- r } // there is room for all requests of the ring
 
 // finish copies the data of reads to the guest and puts all responses.
 func (q *queue) finish() {
@@ -539,6 +405,7 @@ func (q *queue) finish() {
 			clear(q.reads)
 			q.reads = q.reads[:0]
 		}
+		q.now = q.clock()
 		for _, r := range q.ready[:n] {
 			q.respond(r)
 		}
@@ -548,6 +415,9 @@ func (q *queue) finish() {
 
 // respond answers r and forgets it.
 func (q *queue) respond(r *request) {
+	if r.alone && q.now-r.start > alonePause {
+		q.alone = 0
+	}
 	if r.failed {
 		q.stats.errors.Add(1)
 	} else if r.status == blkif.OK {
@@ -555,8 +425,9 @@ func (q *queue) respond(r *request) {
 		if r.Op == blkif.Discard {
 			n = int(r.Sectors * blkif.SectorSize)
 		}
-		q.stats.count(r.Op, n, q.timing().Sub(r.start))
+		q.stats.count(r.Op, n, q.now-r.start)
 	}
+	q.effort += r.n + baseEffort
 	i := q.ring.Answered()
 	q.layout.PutResponse(q.rsp, r.ID, r.Op, r.status)
 	q.ring.Put(q.rsp)

@@ -105,7 +105,7 @@ func TestPartsOfPages(t *testing.T) {
 		t.Fatal(s)
 	}
 	for i, want := range []byte{4, 5, 0x18, 0} {
-		if got := d.b[(100+i)*512]; got != want {
+		if got := d.at((100 + i) * 512); got != want {
 			t.Errorf("sector %d starts with %#x, want %#x", 100+i, got, want)
 		}
 	}
@@ -148,7 +148,7 @@ func TestFlushBarrierDiscard(t *testing.T) {
 	if len(got) != 9 || !slices.Equal(got[:5], []string{"write 0", "write 4096", "flush 0", "write 8192", "flush 0"}) || got[8] != "flush 0" {
 		t.Errorf("the disk saw %q", got)
 	}
-	if d.b[64*512] != 0 || d.b[72*512] != 9 {
+	if d.at(64*512) != 0 || d.at(72*512) != 9 {
 		t.Error("not exactly the discarded sectors are gone")
 	}
 	if s := q.stats.snapshot(); s.Flush.Requests != 3 || s.Discard.Bytes != 4096 {
@@ -386,7 +386,7 @@ func killedOnce(t *testing.T, rng *rand.Rand) {
 	f.push()
 	spin(t, func() bool { return int(q.stats.inflight.Load()) == hung })
 	// Some are in the ring, and the dead process did not look at them.
-	if err := q.port.Close(); err != nil {
+	if err := q.port.(testPort).Close(); err != nil {
 		t.Fatal(err)
 	}
 	for range late {
@@ -449,14 +449,15 @@ func TestEndlessGuest(t *testing.T) {
 	var stop atomic.Bool
 	reqProd, rspProd := f.word(0), f.word(8)
 	taken := 0
-	q.timing = func() time.Time { // is asked for each request: as fast as any guest
-		if taken++; taken == 5000 {
+	clock := q.clock
+	q.clock = func() time.Duration { // is asked before requests are taken: as fast as any guest
+		if taken++; taken == 500 {
 			cancel()
 		}
 		if !stop.Load() {
 			atomic.StoreUint32(reqProd, atomic.LoadUint32(rspProd)+f.ring.Size())
 		}
-		return time.Now()
+		return clock()
 	}
 	for range f.ring.Size() {
 		f.send(&blkif.Request{Op: 9}) // an answer in its place has 9 there, too

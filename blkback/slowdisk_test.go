@@ -28,14 +28,13 @@ type slowDisk struct {
 	peer net.Conn
 	wg   sync.WaitGroup
 
-	mu      sync.Mutex
-	b       []byte
-	marks   [][]byte      // what to look for in writes
-	seen    []string      // which mark each write began with, in the order of their ends
-	came    chan string   // the same when they come
-	hold    chan struct{} // the first marked write waits for it
-	holds   bool
-	freeing sync.Once
+	mu    sync.Mutex
+	b     []byte
+	marks [][]byte      // what to look for in writes
+	seen  []string      // which mark each write began with, in the order of their ends
+	came  chan string   // the same when they come
+	hold  chan struct{} // the first marked write waits for it
+	holds bool
 }
 
 // Requests of the kernel's client and its ioctls. Source: linux/nbd.h.
@@ -114,7 +113,21 @@ func (d *slowDisk) ioctl(op, arg uintptr) error {
 }
 
 // free lets the write go that is held.
-func (d *slowDisk) free() { d.freeing.Do(func() { close(d.hold) }) }
+func (d *slowDisk) free() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.hold != nil {
+		close(d.hold)
+		d.hold = nil
+	}
+}
+
+// holdAgain holds the next marked write back. The last one must be free.
+func (d *slowDisk) holdAgain() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.hold, d.holds = make(chan struct{}), true
+}
 
 func (d *slowDisk) close() {
 	d.free()
@@ -169,13 +182,13 @@ func (d *slowDisk) do(op uint32, off uint64, data, reply []byte) []byte {
 		}
 	}
 	if name != "" {
-		d.came <- name
 		d.mu.Lock()
-		wait := d.holds
+		wait, hold := d.holds, d.hold
 		d.holds = false
 		d.mu.Unlock()
-		if wait {
-			<-d.hold
+		d.came <- name
+		if wait && hold != nil {
+			<-hold
 		}
 	}
 	d.mu.Lock()

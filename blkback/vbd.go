@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"goxl/backends"
 	"goxl/blkback/blkif"
@@ -150,7 +149,7 @@ func (v *vbd) attach(l *backends.Link, resume bool) error {
 		if err != nil {
 			return err
 		}
-		port, err := l.Bind(qp.port)
+		port, err := l.BindPolled(qp.port)
 		if err != nil {
 			return err
 		}
@@ -158,11 +157,12 @@ func (v *vbd) attach(l *backends.Link, resume bool) error {
 		if err != nil {
 			return err
 		}
+		copies.Quiet = true
 		v.queues = append(v.queues, &queue{
 			dom: l.Dom(), layout: v.journal.layout, disk: noted{v.disk, &v.noting}, limits: v.limits, stats: v.stats, gov: v.gov,
 			direct: v.disk, mark: v.noting.mark, log: v.log,
 			mem: mem, port: port, copies: copies, journal: s, resume: resume,
-			workers: v.opt.Workers, bufs: newBuffers(v.opt.Memory), timing: time.Now, rest: newRest(),
+			workers: v.opt.Workers, bufs: newBuffers(v.opt.Memory), clock: newClock(), rest: newRest(),
 		})
 	}
 	return nil

@@ -23,6 +23,7 @@ func (q *queue) worker(ctx context.Context) {
 	for r := range q.work {
 		q.perform(ctx, r)
 		q.done <- r
+		q.sleeper.wake()
 	}
 }
 
@@ -31,6 +32,11 @@ func (q *queue) perform(ctx context.Context, r *request) {
 		r.held = holdStop
 		return
 	}
+	q.do(r)
+}
+
+// do has the host do r.
+func (q *queue) do(r *request) {
 	err := transfer(q.disk, r)
 	r.held = holdNone
 	if q.gov.holds(r, err) {
@@ -45,6 +51,25 @@ func (q *queue) perform(ctx context.Context, r *request) {
 	default:
 		r.status, r.failed = blkif.Error, true
 	}
+}
+
+// isAlone reports whether r is to be done by the queue's own goroutine: for a guest that
+// waits for each request before it makes the next, and while the host is quick, each
+// thread that has to be woken is time lost. A flush may take long, and what has limits
+// waits for them.
+func (q *queue) isAlone(r *request) bool {
+	return q.alone > aloneAfter && q.running == 1 && q.gov.unlimited() && (r.Op == blkif.Read || r.Op == blkif.Write)
+}
+
+// doAlone does r. If others came meanwhile, or it took long (see respond), the next ones
+// are begun without waiting for their ends.
+func (q *queue) doAlone(r *request) {
+	r.alone = true
+	q.do(r)
+	if n, err := q.ring.Ready(); n > 0 || err != nil {
+		q.alone = 0
+	}
+	q.took(r)
 }
 
 // errFlush says that data were written and could not be made to last.
@@ -84,7 +109,7 @@ func flush(d disk.Disk) error {
 // unpark has all that waits for room tried again.
 func (q *queue) unpark() {
 	for _, r := range q.parked {
-		q.work <- r // there is room for all requests of the ring
+		q.hand(r)
 	}
 	q.parked = q.parked[:0]
 }

@@ -3,8 +3,6 @@ package disk
 import (
 	"errors"
 	"fmt"
-	"math"
-	"sync"
 
 	"goxl/blkback/disk/uring"
 )
@@ -14,17 +12,16 @@ import (
 //
 // What was begun goes on when the process is killed, until the host's disk has done it.
 // It keeps the file open that long, and with it the file's lock: who opens the disk next
-// is told ErrLocked, and has not to fear that old data come after new ones. So only a
-// file that we have locked has a Batch. Through the page cache a request takes less time
-// than being told of its end, so it has to be direct I/O, too.
+// is told ErrLocked, and has not to fear that old data come after new ones. So only what
+// we have locked, or only read, has a Batch: a file, or a block device with a holder. It
+// has to be direct I/O, too: the kernel has threads of its own do what has to wait for
+// the page cache.
 type Batch struct {
 	f     *file
 	fd    int // of f
 	size  func() int64
 	ring  *uring.Ring
-	ends  chan Ended
 	under []flight // by tag
-	wg    sync.WaitGroup
 }
 
 // flight is a request under way.
@@ -33,32 +30,22 @@ type flight struct {
 	write bool
 }
 
-// Ended is a request that has ended, for Take.
-type Ended struct {
-	tag uint64
-	n   int32
-}
-
-// stopTag is that of the request that ends the collector.
-const stopTag = math.MaxUint64
-
 // NewBatch makes a batch for d of at most n requests under way; close it before d. The error wraps
 // errors.ErrUnsupported when the kernel has no io_uring, or forbids it, or d is none of
 // those that may have one.
 func NewBatch(d Disk, n int) (*Batch, error) {
 	r, ok := d.(*raw)
-	if !ok || !r.f.direct || !r.f.locked {
+	if !ok || !r.f.direct || !r.f.locked && !r.f.readOnly {
 		return nil, fmt.Errorf("requests of this disk go one by one: %w", errors.ErrUnsupported)
 	}
 	ring, err := uring.Open(n)
 	if err != nil {
 		return nil, err
 	}
-	b := &Batch{f: r.f, size: r.Size, ring: ring, ends: make(chan Ended, n), under: make([]flight, n)}
+	b := &Batch{f: r.f, size: r.Size, ring: ring, under: make([]flight, n)}
 	if err := r.f.control(func(fd int) error { b.fd = fd; return nil }); err != nil {
 		return nil, errors.Join(err, ring.Close())
 	}
-	b.wg.Go(b.collect)
 	return b, nil
 }
 
@@ -101,16 +88,24 @@ func (b *Batch) Start() (left []int, err error) {
 	return left, err
 }
 
-// Ends is where requests are handed over that have ended.
-func (b *Batch) Ends() <-chan Ended { return b.ends }
+// Descriptor is readable, to poll(2), when a request has ended.
+func (b *Batch) Descriptor() int { return b.ring.Descriptor() }
 
-// Take returns the tag of a request that has ended, and whether all of it was done. If
-// not, do it by ReadAt or WriteAt, which say what is wrong.
-func (b *Batch) Take(e Ended) (tag int, done bool) {
-	tag = int(e.tag)
-	done = int(e.n) == b.under[tag].n
+// HasEnded reports whether Next has a request to return. It makes no system call.
+func (b *Batch) HasEnded() bool { return b.ring.HasEnded() }
+
+// Next returns the tag of a request that has ended, if there is one, and whether all of
+// it was done. If not, do it by ReadAt or WriteAt, which say what is wrong. It does not
+// block. What the host has in memory has ended when Start returns.
+func (b *Batch) Next() (tag int, done, ok bool) {
+	r, ok := b.ring.Next()
+	if !ok {
+		return 0, false, false
+	}
+	tag = int(r.Tag)
+	done = int(r.Res) == b.under[tag].n
 	b.over(tag)
-	return tag, done
+	return tag, done, true
 }
 
 func (b *Batch) over(tag int) {
@@ -121,29 +116,4 @@ func (b *Batch) over(tag int) {
 }
 
 // Close gives the batch back. Nothing may be under way.
-func (b *Batch) Close() error {
-	b.ring.Nop(stopTag)
-	if _, err := b.ring.Submit(); err != nil {
-		return err // and the collector waits for ever: so does a kernel that takes nothing
-	}
-	b.wg.Wait()
-	return b.ring.Close()
-}
-
-// collect hands over what has ended.
-func (b *Batch) collect() {
-	var some [32]uring.Result
-	for {
-		n, err := b.ring.Wait(some[:])
-		if err != nil {
-			close(b.ends)
-			return
-		}
-		for _, r := range some[:n] {
-			if r.Tag == stopTag {
-				return
-			}
-			b.ends <- Ended{r.Tag, r.Res} // room for all
-		}
-	}
-}
+func (b *Batch) Close() error { return b.ring.Close() }

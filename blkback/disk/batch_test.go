@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // batchOf makes a batch of a fresh direct file of that size.
@@ -37,9 +39,16 @@ func finish(t *testing.T, b *Batch, n int) (done []int) {
 	if left, err := b.Start(); err != nil || len(left) > 0 {
 		t.Fatal(left, err)
 	}
-	for range n {
-		tag, ok := b.Take(<-b.Ends())
-		if ok {
+	for ended := 0; ended < n; {
+		tag, all, ok := b.Next()
+		if !ok {
+			fds := []unix.PollFd{{Fd: int32(b.Descriptor()), Events: unix.POLLIN}}
+			if k, err := unix.Poll(fds, 10_000); err != nil && err != unix.EINTR || err == nil && k == 0 {
+				t.Fatalf("%d of %d requests have ended: %v", ended, n, err)
+			}
+			continue
+		}
+		if ended++; all {
 			done = append(done, tag)
 		}
 	}

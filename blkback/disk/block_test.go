@@ -127,3 +127,45 @@ func TestQCOW2OnBlockDevice(t *testing.T) {
 		t.Error("QEMU reads something else")
 	}
 }
+
+// TestBlockDeviceHolder opens a block device for somebody twice, which is refused while the
+// first is open, and for somebody else, which is not.
+func TestBlockDeviceHolder(t *testing.T) {
+	dev, _ := loopDevice(t, noise(1, 1<<20))
+	o := Options{Format: Raw, Direct: true, Holder: 7<<32 | 51712}
+	d, _ := mustOpen(t, dev, o)
+	b, err := NewBatch(d, 4)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(context.Background(), dev, o); !errors.Is(err, ErrLocked) {
+		t.Errorf("a second one for the same holder: %v", err)
+	}
+	for _, other := range []Options{{Format: Raw, Direct: true, Holder: 8<<32 | 51712}, {Format: Raw, Direct: true}} {
+		o, _ := mustOpen(t, dev, other)
+		o.Close()
+	}
+	none, _ := mustOpen(t, dev, Options{Format: Raw, Direct: true})
+	if b, err := NewBatch(none, 4); !errors.Is(err, errors.ErrUnsupported) {
+		b.Close()
+		t.Errorf("without a holder its requests go in a batch: %v", err)
+	}
+	if b == nil {
+		t.Skip("no io_uring here")
+	}
+	p := pages(4096)
+	copy(p, noise(2, 4096))
+	if !b.Write(p, 8192, 0) || len(finish(t, b, 1)) != 1 {
+		t.Error("the batch does not write")
+	}
+	got := pages(4096)
+	if _, err := d.ReadAt(got, 8192); err != nil || !bytes.Equal(got, p) {
+		t.Errorf("the device holds something else (%v)", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	d.Close()
+	again, _ := mustOpen(t, dev, o)
+	again.Close()
+}

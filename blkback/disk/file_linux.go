@@ -34,7 +34,7 @@ type file struct {
 	granularity      int // of discards, 0: none
 	alignment        int
 	readOnly         bool
-	locked           bool // by us
+	locked           bool // by us, until all requests have ended
 }
 
 // openFile opens the regular file or block device at path as o says.
@@ -96,12 +96,7 @@ func (h *file) setup(o Options) error {
 	if h.direct {
 		h.alignDirect()
 	}
-	if h.block || o.NoLock {
-		return nil
-	}
-	err = h.lock(o.stable)
-	h.locked = err == nil
-	return err
+	return h.takeLock(o)
 }
 
 func (h *file) setupRegular(st fs.FileInfo) error {

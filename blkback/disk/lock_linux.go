@@ -22,6 +22,30 @@ const (
 // ErrLocked is a file that another process uses.
 var ErrLocked = errors.New("another process uses the file")
 
+// holderBase is the place of the locks of holders, far from QEMU's.
+const holderBase = 1 << 62
+
+// errNoLocks is a file system that has none.
+var errNoLocks = errors.New("the file system has no locks")
+
+// takeLock takes what locks the options want; locked tells whether there is one that lasts
+// until all requests to the file have ended.
+func (h *file) takeLock(o Options) (err error) {
+	switch {
+	case !h.block && !o.NoLock:
+		err = h.lock(o.stable)
+	case h.block && !h.readOnly && o.Holder != 0:
+		err = h.control(func(fd int) error { return setLock(fd, unix.F_WRLCK, holderBase+int64(o.Holder%holderBase)) })
+	default:
+		return nil
+	}
+	h.locked = err == nil
+	if errors.Is(err, errNoLocks) {
+		return nil
+	}
+	return err
+}
+
 // lock takes the locks of a reader or of the only writer. With stable a reader allows
 // no writer beside it.
 func (h *file) lock(stable bool) error {
@@ -34,12 +58,12 @@ func (h *file) lock(stable bool) error {
 	}
 	return h.control(func(fd int) error {
 		for _, p := range uses {
-			if err := setLock(fd, permBase+p); err != nil {
+			if err := setLock(fd, unix.F_RDLCK, permBase+p); err != nil {
 				return err
 			}
 		}
 		for _, p := range alone {
-			if err := setLock(fd, sharedBase+p); err != nil {
+			if err := setLock(fd, unix.F_RDLCK, sharedBase+p); err != nil {
 				return err
 			}
 		}
@@ -51,7 +75,7 @@ func (h *file) lock(stable bool) error {
 // that is being started has closed its copy of the descriptor.
 func (h *file) unlock() {
 	h.control(func(fd int) error {
-		l := unix.Flock_t{Type: unix.F_UNLCK, Start: permBase, Len: sharedBase + permResize + 1 - permBase}
+		l := unix.Flock_t{Type: unix.F_UNLCK} // to the end of the file, wherever that may be
 		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &l)
 	})
 }
@@ -71,14 +95,14 @@ func checkLocks(fd int, uses, alone []int64) error {
 	return nil
 }
 
-func setLock(fd int, at int64) error {
-	l := unix.Flock_t{Type: unix.F_RDLCK, Start: at, Len: 1}
+func setLock(fd int, kind int16, at int64) error {
+	l := unix.Flock_t{Type: kind, Start: at, Len: 1}
 	err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &l)
 	switch {
 	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES):
 		return ErrLocked
 	case errors.Is(err, unix.ENOLCK) || errors.Is(err, errors.ErrUnsupported) || errors.Is(err, unix.EINVAL):
-		return nil // a file system without locks
+		return errNoLocks
 	case err != nil:
 		return fmt.Errorf("lock byte %d: %w", at, err)
 	}

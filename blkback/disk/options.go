@@ -42,8 +42,11 @@ type Options struct {
 	// Info.Direct tells whether it is so.
 	Direct bool
 	// NoLock leaves out the lock that keeps a second writer, QEMU's tools included,
-	// from the same file. Block devices are never locked.
+	// from the same file. Block devices are never locked against others.
 	NoLock bool
+	// Holder, if it is not 0, is whom a block device is opened for to write: ErrLocked
+	// means that what another process had begun for the same holder has not ended.
+	Holder uint64
 	// Backing says which backing files an image may have.
 	Backing Backing
 	// Cache bounds the mapping tables of one image in memory, in bytes; 0 leaves it

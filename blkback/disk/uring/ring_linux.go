@@ -50,8 +50,6 @@ const (
 	opRead  = 22
 	opWrite = 23
 
-	enterGetEvents = 1 << 0
-
 	featSingleMap = 1 << 0
 	featNoDrop    = 1 << 1
 
@@ -59,8 +57,8 @@ const (
 	offSQEs   = 0x10000000
 )
 
-// Ring is an io_uring. Its submitting half (Read, Write, Nop, Submit) belongs to one
-// goroutine, its completing half (Wait) to one as well.
+// Ring is an io_uring. It belongs to one goroutine, and never has more requests under way
+// than it was made for, so that there is room for all that end.
 type Ring struct {
 	fd       int
 	mem, sqe []byte
@@ -117,7 +115,7 @@ func (r *Ring) mapped(off int64, size uint64) ([]byte, error) {
 	return unix.Mmap(r.fd, off, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
 }
 
-// Close gives the ring back. No request may be under way, and nobody in Wait.
+// Close gives the ring back. No request may be under way.
 func (r *Ring) Close() error {
 	var errs []error
 	for _, m := range [][]byte{r.mem, r.sqe} {
@@ -129,7 +127,7 @@ func (r *Ring) Close() error {
 }
 
 // Read adds the reading of p from byte off of the file fd. P is outside Go's heap, or
-// pinned, and belongs to the ring until Wait returns the tag. It returns false if there
+// pinned, and belongs to the ring until Next returns the tag. It returns false if there
 // is no room before Submit.
 func (r *Ring) Read(fd int, p []byte, off int64, tag uint64) bool {
 	return r.add(opRead, fd, p, off, tag)
@@ -158,7 +156,7 @@ func (r *Ring) add(op uint8, fd int, p []byte, off int64, tag uint64) bool {
 func (r *Ring) Submit() (left []uint64, err error) {
 	r.sqTail.Store(r.tail)
 	for n := r.tail - r.sqHead.Load(); n > 0; n = r.tail - r.sqHead.Load() {
-		if _, err := r.enter(n, 0, 0); err != nil && err != unix.EINTR {
+		if err := r.enter(n); err != nil && err != unix.EINTR {
 			return r.forget(), fmt.Errorf("submit %d requests: %w", n, err)
 		}
 	}
@@ -182,30 +180,28 @@ type Result struct {
 	Res int32
 }
 
-// Wait blocks until at least one request has ended, and fills results with those that
-// have.
-func (r *Ring) Wait(results []Result) (n int, err error) {
-	for {
-		head, tail := r.cqHead.Load(), r.cqTail.Load()
-		for ; head != tail && n < len(results); head++ {
-			c := &r.comps[head&uint32(len(r.comps)-1)]
-			results[n] = Result{c.userData, c.res}
-			n++
-		}
-		r.cqHead.Store(head)
-		if n > 0 {
-			return n, nil
-		}
-		if _, err := r.enter(0, 1, enterGetEvents); err != nil && err != unix.EINTR {
-			return 0, fmt.Errorf("wait for requests: %w", err)
-		}
+// Descriptor is readable, to poll(2), when a request has ended.
+func (r *Ring) Descriptor() int { return r.fd }
+
+// HasEnded reports whether Next has something to return.
+func (r *Ring) HasEnded() bool { return r.cqHead.Load() != r.cqTail.Load() }
+
+// Next returns a request that has ended, if there is one. It does not block.
+func (r *Ring) Next() (Result, bool) {
+	head := r.cqHead.Load()
+	if head == r.cqTail.Load() {
+		return Result{}, false
 	}
+	c := r.comps[head&uint32(len(r.comps)-1)]
+	r.cqHead.Store(head + 1)
+	return Result{c.userData, c.res}, true
 }
 
-func (r *Ring) enter(submit, wait uint32, flags uintptr) (uint, error) {
-	n, _, e := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), uintptr(wait), flags, 0, 0)
-	if e != 0 {
-		return 0, e
+// enter does not block, as io_uring hands what would to threads of its own; so Go's runtime
+// is not told of it, see docs/speed.md.
+func (r *Ring) enter(submit uint32) error {
+	if _, _, e := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), 0, 0, 0, 0); e != 0 {
+		return e
 	}
-	return uint(n), nil
+	return nil
 }

@@ -33,18 +33,22 @@ func open(t *testing.T, n int) *Ring {
 func wait(t *testing.T, r *Ring, n int) map[uint64]int32 {
 	t.Helper()
 	got := map[uint64]int32{}
-	var some [3]Result
 	for len(got) < n {
-		k, err := r.Wait(some[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range some[:k] {
-			if _, twice := got[c.Tag]; twice {
-				t.Fatalf("request %d ended twice", c.Tag)
+		c, ok := r.Next()
+		if !ok {
+			fds := []unix.PollFd{{Fd: int32(r.Descriptor()), Events: unix.POLLIN}}
+			if k, err := unix.Poll(fds, 10_000); err != nil && err != unix.EINTR || err == nil && k == 0 {
+				t.Fatalf("%d of %d requests have ended: %v", len(got), n, err)
 			}
-			got[c.Tag] = c.Res
+			continue
 		}
+		if _, twice := got[c.Tag]; twice {
+			t.Fatalf("request %d ended twice", c.Tag)
+		}
+		got[c.Tag] = c.Res
+	}
+	if c, more := r.Next(); more {
+		t.Fatalf("request %d ended besides", c.Tag)
 	}
 	return got
 }

@@ -24,4 +24,6 @@ func (*Ring) Read(int, []byte, int64, uint64) bool  { return false }
 func (*Ring) Write(int, []byte, int64, uint64) bool { return false }
 func (*Ring) Nop(uint64) bool                       { return false }
 func (*Ring) Submit() ([]uint64, error)             { return nil, errors.ErrUnsupported }
-func (*Ring) Wait([]Result) (int, error)            { return 0, errors.ErrUnsupported }
+func (*Ring) Descriptor() int                       { return -1 }
+func (*Ring) HasEnded() bool                        { return false }
+func (*Ring) Next() (Result, bool)                  { return Result{}, false }
