@@ -115,7 +115,7 @@ func TestLockOutlivesProcess(t *testing.T) {
 	m := backtest.New(t)
 	f := newFrontRing(t, m.Guest(7), blkif.X86_64, 1)
 	id := backends.ID{Dom: 7, Dev: vdev}
-	if _, _, err := drv.openDisk(context.Background(), id, place{path: path, format: disk.Raw}); !errors.Is(err, disk.ErrLocked) {
+	if _, _, err := drv.openDisk(context.Background(), id, place{path: path, format: disk.Raw}, false); !errors.Is(err, disk.ErrLocked) {
 		t.Fatalf("without a journal: %v", err)
 	}
 	p := &params{id: newConnectionID(), layout: f.layout, pages: 1, queues: []queueParams{{port: f.port.ID, refs: f.refs()}}}
@@ -126,7 +126,7 @@ func TestLockOutlivesProcess(t *testing.T) {
 	defer j.close()
 	opened := make(chan error, 1)
 	go func() {
-		dk, _, err := drv.openDisk(context.Background(), id, place{path: path, format: disk.Raw})
+		dk, _, err := drv.openDisk(context.Background(), id, place{path: path, format: disk.Raw}, false)
 		if err == nil {
 			err = dk.Close()
 		}

@@ -53,13 +53,14 @@ type lab struct {
 	daemon  *exec.Cmd
 	log     *os.File
 	dir     string
+	options []string // of the daemon, besides -v
 	lines   chan string
 }
 
 // launch starts the daemon.
 func (l *lab) launch() {
 	l.Helper()
-	l.daemon = exec.Command(filepath.Join(dom0.Getenv(l.T, "GOXL_BIN"), "blkback"), "-v")
+	l.daemon = exec.Command(filepath.Join(dom0.Getenv(l.T, "GOXL_BIN"), "blkback"), append(l.options, "-v")...)
 	l.daemon.Stderr = l.log
 	if err := l.daemon.Start(); err != nil {
 		l.Fatal(err)

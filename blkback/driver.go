@@ -38,7 +38,7 @@ type Options struct {
 	Queues   int          // most queues of a disk; 4
 	Workers  int          // requests of a queue that run at a time; 8
 	Memory   int          // bytes of data that a queue has under way; 16 MiB
-	Buffered bool         // go through the host's page cache
+	Buffered bool         // go through the host's page cache, whatever a policy says
 	Backing  disk.Backing // which backing files an image may name; none
 	Rules    Rules        // policies of disks; none. See SetRules
 	Log      *logs.Logger // nil is silent
@@ -99,15 +99,19 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 	if err != nil {
 		return nil, err
 	}
-	dk, info, err := d.openDisk(ctx, n.ID, p)
+	log := d.opt.Log.With(logs.Uint16("dom", uint16(n.ID.Dom)), logs.Int("dev", n.ID.Dev))
+	v := &vbd{
+		node: n, opt: &d.opt, place: p, stats: &counters{},
+		log: log, gov: newGovernor(log), rules: d.currentRules,
+	}
+	if err := v.lookAtPolicy(ctx, true); err != nil { // it says how to open the disk
+		return nil, err
+	}
+	dk, info, err := d.openDisk(ctx, n.ID, p, d.opt.Buffered || v.policy.Host)
 	if err != nil {
 		return nil, err
 	}
-	log := d.opt.Log.With(logs.Uint16("dom", uint16(n.ID.Dom)), logs.Int("dev", n.ID.Dev))
-	v := &vbd{
-		node: n, opt: &d.opt, place: p, disk: dk, info: info, stats: &counters{},
-		log: log, gov: newGovernor(log), rules: d.currentRules,
-	}
+	v.disk, v.info = dk, info
 	v.sectors.Store(uint64(dk.Size()) / 512)
 	v.gone = func() {
 		d.mu.Lock()
@@ -130,10 +134,11 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 // that was killed.
 const lockPatience = 5 * time.Minute
 
-// openDisk opens the disk at p. A file of a connection that is to go on may be locked
-// for a while yet: by what the process before us had under way when it was killed.
-func (d *Driver) openDisk(ctx context.Context, id backends.ID, p place) (disk.Disk, disk.Info, error) {
-	o := disk.Options{Format: p.format, ReadOnly: p.readOnly, Direct: !d.opt.Buffered, Backing: d.opt.Backing}
+// openDisk opens the disk at p. That of a connection that is to go on may be locked for
+// a while yet: by what the process before us had under way when it was killed.
+func (d *Driver) openDisk(ctx context.Context, id backends.ID, p place, buffered bool) (disk.Disk, disk.Info, error) {
+	o := disk.Options{Format: p.format, ReadOnly: p.readOnly, Direct: !buffered, Backing: d.opt.Backing,
+		Holder: uint64(id.Dom)<<32 | uint64(uint32(id.Dev))}
 	for end := time.Now().Add(lockPatience); ; {
 		dk, info, err := disk.Open(ctx, p.path, o)
 		if !errors.Is(err, disk.ErrLocked) || !d.goesOn(id) || time.Now().After(end) {

@@ -11,13 +11,17 @@ import (
 	"goxl/blkback/disk"
 )
 
-// Policy is how much a disk may do, and what becomes of a write for which the host has
-// no room. The zero Policy has no limits and lets such a write fail.
+// Policy is how much a disk may do, what becomes of a write for which the host has no
+// room, and whose memory keeps the disk's data. The zero Policy has no limits, lets such a
+// write fail, and leaves caching to the guest.
 type Policy struct {
 	Limits disk.Limits
 	// Pause lets a write that finds the host's file system full wait until there is
 	// room: the guest sees a slow disk and no error.
 	Pause bool
+	// Host has reads and writes go through the host's page cache. It counts when the
+	// disk is opened.
+	Host bool
 }
 
 const (
@@ -60,6 +64,9 @@ func (p Policy) String() string {
 	if p.Pause {
 		words = append(words, "full=pause")
 	}
+	if p.Host {
+		words = append(words, "cache=host")
+	}
 	return strings.Join(words, " ")
 }
 
@@ -89,8 +96,13 @@ func (p *Policy) setOne(name, value string) (err error) {
 			return fmt.Errorf("want error or pause")
 		}
 		p.Pause = value == "pause"
+	case "cache":
+		if value != "direct" && value != "host" {
+			return fmt.Errorf("want direct or host")
+		}
+		p.Host = value == "host"
 	default:
-		return fmt.Errorf("not a word of a policy: iops, bytes, read-iops, read-bytes, write-iops, write-bytes, burst, full")
+		return fmt.Errorf("not a word of a policy: iops, bytes, read-iops, read-bytes, write-iops, write-bytes, burst, full, cache")
 	}
 	return err
 }

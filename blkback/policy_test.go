@@ -21,8 +21,8 @@ func TestRules(t *testing.T) {
 	const text = `
 # what all may
 *     *     iops=1000 full=pause
-web   *     iops=200 bytes=20M   # less
-web   xvda  full=error read-bytes=3K write-bytes=1G write-iops=7 read-iops=0 burst=2s
+web   *     iops=200 bytes=20M cache=host  # less
+web   xvda  full=error cache=direct read-bytes=3K write-bytes=1G write-iops=7 read-iops=0 burst=2s
 11111111-2222-3333-4444-55555555AAAA 51728 iops=0
 `
 	r, err := ParseRules(strings.NewReader(text), number)
@@ -37,11 +37,11 @@ web   xvda  full=error read-bytes=3K write-bytes=1G write-iops=7 read-iops=0 bur
 		want Policy
 		text string
 	}{
-		{"some guest", owner{"db", "uuid"}, vdev, Policy{disk.Limits{Total: disk.Rate{IOPS: 1000}}, true}, "iops=1000 full=pause"},
-		{"nobody known", owner{}, vdev, Policy{disk.Limits{Total: disk.Rate{IOPS: 1000}}, true}, "iops=1000 full=pause"},
-		{"another disk of a guest", owner{"web", ""}, 5, Policy{disk.Limits{Total: disk.Rate{IOPS: 200, Bytes: 20 << 20}}, true}, "iops=200 bytes=20971520 full=pause"},
+		{"some guest", owner{"db", "uuid"}, vdev, Policy{disk.Limits{Total: disk.Rate{IOPS: 1000}}, true, false}, "iops=1000 full=pause"},
+		{"nobody known", owner{}, vdev, Policy{disk.Limits{Total: disk.Rate{IOPS: 1000}}, true, false}, "iops=1000 full=pause"},
+		{"another disk of a guest", owner{"web", ""}, 5, Policy{disk.Limits{Total: disk.Rate{IOPS: 200, Bytes: 20 << 20}}, true, true}, "iops=200 bytes=20971520 full=pause cache=host"},
 		{"all lines", owner{"web", ""}, vdev, Policy{disk.Limits{Total: burst(disk.Rate{IOPS: 200, Bytes: 20 << 20}),
-			Read: burst(disk.Rate{Bytes: 3 << 10}), Write: burst(disk.Rate{IOPS: 7, Bytes: 1 << 30})}, false},
+			Read: burst(disk.Rate{Bytes: 3 << 10}), Write: burst(disk.Rate{IOPS: 7, Bytes: 1 << 30})}, false, false},
 			"iops=200 bytes=20971520 read-bytes=3072 write-iops=7 write-bytes=1073741824 burst=2s"},
 		{"by UUID", owner{"x", "11111111-2222-3333-4444-55555555aaaa"}, 51728, Policy{Pause: true}, "full=pause"},
 	} {
@@ -66,6 +66,7 @@ func TestRulesRefused(t *testing.T) {
 		"web xvda burst=2h":             "a time up to",
 		"web xvda burst=-1s":            "a time up to",
 		"web xvda full=maybe":           "error or pause",
+		"web xvda cache=writeback":      "direct or host",
 		"web xvda speed=9":              "not a word of a policy",
 		"web xvda iops=1 full=x iops=2": "error or pause",
 	} {
@@ -90,8 +91,25 @@ func FuzzRules(f *testing.F) {
 		if err := again.set(strings.Fields(p.String())); err != nil || again.String() != p.String() {
 			t.Errorf("%q means %q, %v", p, again, err)
 		}
-		if strings.Count(fmt.Sprint(p), "=") > 8 {
+		if strings.Count(fmt.Sprint(p), "=") > 9 {
 			t.Errorf("%s", p)
 		}
 	})
+}
+
+// TestCacheOfADisk has the policy in xenstore say how the disk is opened.
+func TestCacheOfADisk(t *testing.T) {
+	directDisk(t, 1<<20) // skips where there is no direct I/O
+	for text, direct := range map[string]bool{"": true, "cache=direct": true, "cache=host": false} {
+		d := startDaemon(t)
+		id, _ := d.addDisk(map[string]string{PolicyKey: text})
+		d.Await(d.back("state"), "2")
+		d.drv.mu.Lock()
+		v := d.drv.vbds[id]
+		d.drv.mu.Unlock()
+		if v == nil || v.info.Direct != direct {
+			t.Errorf("with %q: %+v", text, v.info)
+		}
+		d.stop()
+	}
 }

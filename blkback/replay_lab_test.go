@@ -30,14 +30,26 @@ dd if=/dev/xvda bs=4096 skip=16 count=1 iflag=direct 2>/dev/null | head -n 1 | s
 exit
 `
 
-// TestLabOldDataNeverReturn has a block device as the disk, to which a worker of the
-// daemon writes: the killed process cannot end before its write.
+// TestLabOldDataNeverReturn has a disk with a limit, so that a worker of the daemon
+// writes: the killed process cannot end before its write.
 func TestLabOldDataNeverReturn(t *testing.T) {
-	oldData(t, true, func(l *lab) string { return "/dev/nbd0" })
+	oldData(t, true, func(l *lab) string {
+		rules := filepath.Join(l.dir, "disks.conf")
+		if err := os.WriteFile(rules, []byte("* * write-iops=1000000\n"), 0o600); err != nil {
+			l.Fatal(err)
+		}
+		l.options = []string{"--policy", rules}
+		return "/dev/nbd0"
+	})
 }
 
-// TestLabOldDataNeverReturnToFile has a raw file, to which the kernel writes by itself
-// (io_uring): the process may be gone, but not the lock of its file.
+// TestLabOldDataNeverReturnToDevice has a block device, to which the kernel writes by
+// itself (io_uring): the process may be gone, but not the lock that it had for this disk.
+func TestLabOldDataNeverReturnToDevice(t *testing.T) {
+	oldData(t, false, func(*lab) string { return "/dev/nbd0" })
+}
+
+// TestLabOldDataNeverReturnToFile is the same with a raw file and the lock of that.
 func TestLabOldDataNeverReturnToFile(t *testing.T) {
 	oldData(t, false, func(l *lab) string {
 		at := filepath.Join(l.dir, "fs")
@@ -96,7 +108,7 @@ func oldData(t *testing.T, stays bool, prepare func(l *lab) (target string)) {
 			t.Fatalf("%q was written beside the write that is held", name)
 		case s := <-l.lines:
 			if strings.Contains(s, "answered") {
-				t.Fatalf("the guest says %q", s)
+				t.Fatalf("the guest says %q; the disk saw %q; the daemons' log:\n%s", s, d.order(), l.tail())
 			}
 		case <-late:
 			late = nil
