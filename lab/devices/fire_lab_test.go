@@ -18,8 +18,8 @@ import (
 const fireTime = 10 * time.Minute
 
 // TestLabRootUnderFire is TestLabRootOnOurs for ten minutes, in which besides a second
-// disk comes and goes whose image has no room on the host for a while, and the guest's
-// memory shrinks and grows.
+// disk comes and goes whose image has no room on the host for a while, and the memory of
+// the guest and of the host shrinks and grows.
 func TestLabRootUnderFire(t *testing.T) {
 	xentest.NeedXen(t)
 	if !dom0.Full() {
@@ -41,14 +41,32 @@ func TestLabRootUnderFire(t *testing.T) {
 	r.end()
 }
 
-// squeeze takes a third of the guest's memory away while the daemons are killed.
+// squeeze takes a third of the guest's memory away, and nearly all that domain 0 has
+// free, while the daemons are killed.
 func (r *root) squeeze() {
 	r.Helper()
 	r.ours.Must(r.T, "mem-set", r.guest.name, "128m")
+	relieve := r.starve()
 	r.killBoth(0)
 	r.guest.await("disk ", "net ")
 	r.genuine.Must(r.T, "mem-set", r.guest.name, "192m")
 	r.killBoth(time.Second)
+	relieve()
+}
+
+// starving is how much memory domain 0 keeps, so that its kernel has to find some for
+// each page of the daemons', and need not kill anybody for it.
+const starving = 96 << 20
+
+// starve fills domain 0's memory until relieve is called, or the test ends.
+func (r *root) starve() (relieve func()) {
+	r.Helper()
+	file := "/dev/shm/goxl-ballast"
+	relieve = func() { os.Remove(file) }
+	r.Cleanup(relieve)
+	dom0.Sh(r.T, fmt.Sprintf(`sync; fallocate -l $(($(awk '/^MemAvailable/ {print $2 * 1024}' /proc/meminfo) - %d)) %s`, starving, file))
+	r.Logf("domain 0 starves:\n%s", dom0.Sh(r.T, "free -m"))
+	return relieve
 }
 
 // secondDisk attaches a disk whose image soon finds no room on the host. The guest's
