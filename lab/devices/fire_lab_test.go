@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,10 +62,11 @@ const starving = 96 << 20
 // starve fills domain 0's memory until relieve is called, or the test ends.
 func (r *root) starve() (relieve func()) {
 	r.Helper()
-	file := "/dev/shm/goxl-ballast"
-	relieve = func() { os.Remove(file) }
+	at := filepath.Join(r.dir, "ballast")
+	relieve = sync.OnceFunc(func() { dom0.Sh(r.T, "umount "+at) })
 	r.Cleanup(relieve)
-	dom0.Sh(r.T, fmt.Sprintf(`sync; fallocate -l $(($(awk '/^MemAvailable/ {print $2 * 1024}' /proc/meminfo) - %d)) %s`, starving, file))
+	dom0.Sh(r.T, fmt.Sprintf(`sync; mkdir -p %[1]s; mount -t tmpfs -o size=100%% tmpfs %[1]s
+fallocate -l $(($(awk '/^MemAvailable/ {print $2 * 1024}' /proc/meminfo) - %[2]d)) %[1]s/ballast`, at, starving))
 	r.Logf("domain 0 starves:\n%s", dom0.Sh(r.T, "free -m"))
 	return relieve
 }
