@@ -263,7 +263,7 @@ func (h *hosts) nodes(id string) []string {
 	var lines []string
 	for _, dir := range []string{"/libxl/" + id + "/device", "/local/domain/" + id + "/device", back} {
 		out := dom0.Sh(h.T, "xenstore-ls -f -p "+dir)
-		for _, form := range []string{`((?:domain|vif|vbd|qdisk|libxl)/)%s\b`, `(frontend-id = ")%s\b`, `(\([^ ]*[nrwb])%s\b`} {
+		for _, form := range []string{`((?:domain|vif|vbd|qdisk|console|libxl)/)%s\b`, `(frontend-id = ")%s\b`, `(\([^ ]*[nrwb])%s\b`} {
 			out = regexp.MustCompile(fmt.Sprintf(form, id)).ReplaceAllString(out, "${1}GUEST")
 		}
 		lines = append(lines, strings.Split(strings.TrimSpace(out), "\n")...)
