@@ -99,6 +99,8 @@ func (q *queue) sleep(ctx context.Context) error {
 	}
 	if q.sleeper.looks > 1 { // it slept
 		q.effort = 0
+	} else if q.effort += baseEffort; q.effort > maxEffort { // events without requests, too
+		q.breathe()
 	}
 	if q.portErr != nil {
 		return q.portErr
