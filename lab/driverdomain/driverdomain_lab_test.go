@@ -208,7 +208,7 @@ func (h *hosts) nothingServed() {
 func (h *hosts) awaitBackends(kind string, n int) {
 	h.Helper()
 	var out string
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(dom0.Patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		out = dom0.Sh(h.T, fmt.Sprintf("xenstore-list /local/domain/%s/backend/%s 2>/dev/null; true", h.driver.id, kind))
 		if strings.Count(out, "\n") == n {
 			return
@@ -252,7 +252,7 @@ func (h *hosts) nodes(id string) []string {
 		"vif/" + id + "/0/hotplug-status": "connected", "vbd/" + id + "/51728/hotplug-status": "connected",
 		"qdisk/" + id + "/51744/state": "2",
 	} {
-		end := time.Now().Add(30 * time.Second)
+		end := time.Now().Add(dom0.Patience)
 		for got := ""; got != want; time.Sleep(100 * time.Millisecond) {
 			got = strings.TrimSpace(dom0.Sh(h.T, "xenstore-read "+back+"/"+path+" 2>/dev/null; true"))
 			if time.Now().After(end) {
