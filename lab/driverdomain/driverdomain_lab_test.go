@@ -47,6 +47,10 @@ func TestLabDriverDomain(t *testing.T) {
 	h.end()
 }
 
+// pollPause is long, since whoever asks takes the one processor of an emulated host from
+// those that are waited for.
+const pollPause = 500 * time.Millisecond
+
 // hosts is what the parts of the test share.
 type hosts struct {
 	*testing.T
@@ -208,7 +212,7 @@ func (h *hosts) nothingServed() {
 func (h *hosts) awaitBackends(kind string, n int) {
 	h.Helper()
 	var out string
-	for end := time.Now().Add(dom0.Patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(dom0.Patience); time.Now().Before(end); time.Sleep(pollPause) {
 		out = dom0.Sh(h.T, fmt.Sprintf("xenstore-list /local/domain/%s/backend/%s 2>/dev/null; true", h.driver.id, kind))
 		if strings.Count(out, "\n") == n {
 			return
@@ -253,7 +257,7 @@ func (h *hosts) nodes(id string) []string {
 		"qdisk/" + id + "/51744/state": "2",
 	} {
 		end := time.Now().Add(dom0.Patience)
-		for got := ""; got != want; time.Sleep(100 * time.Millisecond) {
+		for got := ""; got != want; time.Sleep(pollPause) {
 			got = strings.TrimSpace(dom0.Sh(h.T, "xenstore-read "+back+"/"+path+" 2>/dev/null; true"))
 			if time.Now().After(end) {
 				h.Fatalf("%s is %q, want %q", path, got, want)
