@@ -114,3 +114,23 @@ func TestServedAt(t *testing.T) {
 		}
 	}
 }
+
+// FuzzServedAt: what names a device is below that device's own path, and names no other.
+func FuzzServedAt(f *testing.F) {
+	for _, path := range []string{"/local/domain/3/backend/vif/5/0/state", "/local/domain/03/backend/vif/5/0", "/local/domain/3/backend/qdisk/5/51712/x/y"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		d, ok := ServedAt(path)
+		if !ok {
+			return
+		}
+		own := d.BackendPath()
+		if rest, below := strings.CutPrefix(path, own); !below || rest != "" && rest[0] != '/' {
+			t.Errorf("%q is said to belong to %s", path, own)
+		}
+		if again, ok := ServedAt(own); !ok || again != d {
+			t.Errorf("%q: %+v, but its own path is %+v", path, d, again)
+		}
+	})
+}
