@@ -221,8 +221,11 @@ func hammer(_ context.Context, d *disk) (string, error) {
 	return fmt.Sprintf("%d requests", n), d.works()
 }
 
-// greed asks for a megabyte with each request of the largest ring, always into the
-// same few pages.
+// greedy is several times as many requests of the largest kind as a queue has memory
+// for.
+const greedy = 96
+
+// greed asks for a megabyte with each of many requests, always into the same few pages.
 func greed(_ context.Context, d *disk) (string, error) {
 	table, err := d.g.share(1, gnttab.ReadWrite)
 	if err != nil {
@@ -232,7 +235,7 @@ func greed(_ context.Context, d *disk) (string, error) {
 	for i := range 256 {
 		blkif.EncodeSegments(table.b[8*i:], []blkif.Segment{d.seg(i%8, 0, 7)})
 	}
-	n := int(d.ring.Free())
+	n := min(int(d.ring.Free()), greedy)
 	for range n {
 		r := blkif.Request{Op: blkif.Read, Indirect: true, Count: 256}
 		r.Pages[0] = table.ref(0)

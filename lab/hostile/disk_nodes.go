@@ -144,7 +144,7 @@ func (g *guest) stateGames(ctx context.Context, name string, after func(context.
 		return "", err
 	}
 	states := []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "-1", "44", "", "four", strings.Repeat("4", 1000), "\x00\x04"}
-	const rounds = 400
+	const rounds = 160
 	for n := range rounds {
 		s := states[g.rand.IntN(len(states))]
 		if n%2 == 0 { // more often what connects and disconnects
@@ -172,7 +172,7 @@ func diskNodesChange(ctx context.Context, d *disk) (string, error) {
 	if err := d.works(); err != nil {
 		return "", err
 	}
-	for n := range 300 {
+	for n := range 100 {
 		if err := d.write(ctx, "ring-ref", strconv.Itoa(n), "feature-persistent", strconv.Itoa(n)); err != nil {
 			return "", err
 		}

@@ -1,6 +1,7 @@
 package hostile_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 	"goxl/lab/dom0"
 	"goxl/lab/hostile"
+	"goxl/xenstore"
 )
 
 // daemon is one of ours under attack.
@@ -133,7 +135,8 @@ func initramfs(t *testing.T, dir string) string {
 	dom0.Sh(t, fmt.Sprintf(`set -e
 mkdir -p %[1]s/modules
 for m in xen-evtchn xen-gntalloc; do
-	cp "/lib/modules/$(uname -r)/kernel/drivers/xen/$m.ko" %[1]s/modules/
+	from="/lib/modules/$(uname -r)/kernel/drivers/xen/$m.ko"
+	if [ -e "$from" ]; then cp "$from" %[1]s/modules/; else xz -dc "$from.xz" >%[1]s/modules/$m.ko; fi
 	echo $m.ko >>%[1]s/modules/order
 done
 cp %[2]s %[1]s/%[3]s
@@ -145,24 +148,35 @@ rm -r %[1]s`, tree, self, hostile.Program, dom0.Getenv(t, "GOXL_GUEST"), file))
 	return file
 }
 
-// broadcast sends packets to all guests until the test ends.
-func broadcast(t *testing.T) {
+// broadcast sends packets to all guests while one of them wants some, until the test
+// ends.
+func broadcast(t *testing.T, id string) {
 	t.Helper()
 	c, err := net.Dial("udp", "10.77.0.255:9")
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop, done := make(chan struct{}), make(chan struct{})
-	t.Cleanup(func() { close(stop); <-done; c.Close() })
+	store, err := xenstore.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	t.Cleanup(func() { cancel(); <-done; store.Close(); c.Close() })
 	go func() {
 		defer close(done)
-		for n := 0; ; n++ {
-			select {
-			case <-stop:
-				return
-			case <-time.After(50 * time.Millisecond):
+		pause := time.NewTicker(25 * time.Millisecond)
+		defer pause.Stop()
+		for n := 0; ctx.Err() == nil; {
+			if wanted, _ := store.Exists(ctx, "/local/domain/"+id+"/"+hostile.PacketsNode); !wanted {
+				time.Sleep(250 * time.Millisecond)
+				continue
 			}
-			_, _ = c.Write(make([]byte, 20+n*37%1400))
+			for range 10 {
+				_, _ = c.Write(make([]byte, 20+n*37%1400))
+				n++
+				<-pause.C
+			}
 		}
 	}()
 }

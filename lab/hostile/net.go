@@ -210,7 +210,7 @@ func (v *vif) lend(n int, ref func(i int) gnttab.GrantRef) error {
 	return v.kick(v.rx)
 }
 
-// received waits for n packets' slots. The test sends some all the time.
+// received waits for n packets' slots. The test sends some while PacketsNode is there.
 func (v *vif) received(n int) ([]netif.RxResponse, error) {
 	var all []netif.RxResponse
 	return all, until(fmt.Sprintf("%d packets", n), func() (bool, error) {

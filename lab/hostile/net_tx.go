@@ -18,9 +18,9 @@ func netMisdeeds() []misdeed {
 		{"net/revoke", withNet(netRevoke)},
 		{"net/flip", breakNet(netFlip)},
 		{"net/storm", withNet(netStorm)},
-		{"net/receive", withNet(receive)},
-		{"net/receive-nothing", withNet(receiveNothing)},
-		{"net/receive-revoked", withNet(receiveRevoked)},
+		{"net/receive", withPackets(receive)},
+		{"net/receive-nothing", withPackets(receiveNothing)},
+		{"net/receive-revoked", withPackets(receiveRevoked)},
 	}
 	for _, f := range fatalPackets() {
 		all = append(all, misdeed{"net/" + f.name, breakNet(func(ctx context.Context, v *vif) (string, error) {
