@@ -180,7 +180,8 @@ weigh
 connected() { ls /run/goxl/blkback | grep -c journal || true; } # one for each disk
 for i in $(seq 240); do [ $(connected) -lt %[4]d ] || break; sleep 1; done
 [ $(connected) = %[4]d ]
-sleep 15
+requests() { /opt/goxl/bin/blkback --stats | grep '"requests"' | cksum; }
+for i in $(seq 20); do before=$(requests); sleep 15; [ "$before" != "$(requests)" ] || break; done # the guest has come up
 used() { awk '{print ($14 + $15) * 10}' /proc/$(pgrep -x blkback)/stat; }
 before=$(used)
 sleep %[5]d
