@@ -136,7 +136,7 @@ func initramfs(t *testing.T, dir string) string {
 mkdir -p %[1]s/modules
 for m in xen-evtchn xen-gntalloc; do
 	from="/lib/modules/$(uname -r)/kernel/drivers/xen/$m.ko"
-	if [ -e "$from" ]; then cp "$from" %[1]s/modules/; else xz -dc "$from.xz" >%[1]s/modules/$m.ko; fi
+	if [ -e "$from" ]; then cp "$from" %[1]s/modules/; else busybox unxz -c "$from.xz" >%[1]s/modules/$m.ko; fi
 	echo $m.ko >>%[1]s/modules/order
 done
 cp %[2]s %[1]s/%[3]s
