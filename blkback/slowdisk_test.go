@@ -80,11 +80,25 @@ func newSlowDisk(t *testing.T, size int, marks ...string) *slowDisk {
 		}
 	}
 	d.wg.Go(func() {
-		runtime.LockOSThread() // the call lasts as long as the device
-		_ = d.ioctl(nbdDoIt, 0)
+		runtime.LockOSThread() // and never unlocked: the thread ends with its signal mask
+		withoutSignals(t)
+		_ = d.ioctl(nbdDoIt, 0) // lasts as long as the device
 	})
 	t.Cleanup(d.close)
 	return d
+}
+
+// withoutSignals keeps all signals from this thread. The kernel ends the device, and
+// every request with an I/O error, when one arrives in the call that lasts as long as
+// it; the death of a daemon is one, SIGCHLD.
+func withoutSignals(t *testing.T) {
+	var all unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^uint64(0)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, nil); err != nil {
+		t.Errorf("block signals: %v", err)
+	}
 }
 
 func tcpPair(t *testing.T) (net.Conn, *net.TCPConn) {
