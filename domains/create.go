@@ -104,7 +104,7 @@ type creation struct {
 
 	disks    []*device.Disk
 	nics     []*device.NIC
-	channels []device.Channel
+	channels []*device.Channel
 	p9s      []device.P9
 	vfbs     []device.VFB
 	added    []device.Device // disks and interfaces that are connected

@@ -24,7 +24,15 @@ func (c *creation) chooseBackends(ctx context.Context) error {
 		}
 		c.disks = append(c.disks, d)
 	}
-	if len(c.spec.VFBs)+len(c.spec.Channels)+len(c.spec.P9s) == 0 { // else there may be a QEMU, which takes all it finds
+	for i := range c.spec.Channels {
+		ch, err := c.m.deviceChannel(ctx, &c.spec.Channels[i], i+1)
+		if err != nil {
+			return c.deviceError(err)
+		}
+		c.channels = append(c.channels, ch)
+	}
+	byDaemon := c.m.devices.LeaveChannels(c.channels...)
+	if len(c.spec.VFBs)+len(c.spec.P9s) == 0 && byDaemon { // else there may be a QEMU, which takes all it finds
 		c.m.devices.LeaveToDaemon(c.disks...)
 	}
 	last := -1
@@ -127,15 +135,10 @@ func (c *creation) grantIO() error {
 // channels, shared directories, screens and keyboards, and the primary console.
 func (c *creation) addConsoles(ctx context.Context) error {
 	m, set := c.m, c.m.devices
-	for i := range c.spec.Channels {
-		ch, err := m.deviceChannel(ctx, &c.spec.Channels[i], i+1)
-		if err != nil {
-			return c.deviceError(err)
-		}
+	for _, ch := range c.channels {
 		if err := c.has(set.AddChannel(ctx, c.id, ch)); err != nil {
 			return err
 		}
-		c.channels = append(c.channels, *ch)
 	}
 	for i := range c.spec.P9s {
 		p, err := m.deviceP9(ctx, &c.spec.P9s[i], i)

@@ -10,7 +10,10 @@ import (
 
 // startDeviceModel starts the guest's QEMU, if one of its devices needs it.
 func (c *creation) startDeviceModel(ctx context.Context) error {
-	devs := dm.Devices{VFBs: c.vfbs, P9s: c.p9s, Channels: c.channels}
+	devs := dm.Devices{VFBs: c.vfbs, P9s: c.p9s}
+	for _, ch := range c.channels {
+		devs.Channels = append(devs.Channels, *ch)
+	}
 	for _, d := range c.disks {
 		devs.Disks = append(devs.Disks, *d)
 	}
@@ -19,7 +22,7 @@ func (c *creation) startDeviceModel(ctx context.Context) error {
 	}
 	b := &c.spec.BInfo
 	conf := dm.Config{Dom: c.id, UUID: c.spec.CInfo.UUID, Name: c.spec.CInfo.Name.Value(), MaxMem: b.MaxMem.Value(),
-		Channels: c.channels, Binary: b.DeviceModel.Value(), Extra: b.Extra, ExtraPV: b.ExtraPV}
+		Channels: devs.Channels, Binary: b.DeviceModel.Value(), Extra: b.Extra, ExtraPV: b.ExtraPV}
 	if len(c.vfbs) > 0 {
 		conf.VFB = &c.vfbs[0]
 	}

@@ -188,7 +188,7 @@ func (g *guest) refresh(ctx context.Context) error {
 	}
 	g.ref, g.remote, g.port = n.ref, n.port, port
 	g.startLink(page, port)
-	g.log.Debug("console is served", logs.String("tty", g.sink.pty.Path()))
+	g.log.Debug("console is served", logs.String("tty", g.sink.out.Path()))
 	return nil
 }
 
@@ -217,7 +217,7 @@ func (g *guest) publish(ctx context.Context) error {
 		if _, err := tx.Read(ctx, g.dir+"/ring-ref"); err != nil {
 			return err
 		}
-		return tx.Write(ctx, g.dir+"/tty", g.sink.pty.Path())
+		return tx.Write(ctx, g.dir+"/tty", g.sink.out.Path())
 	})
 	if err != nil {
 		return fmt.Errorf("tell where the console is: %w", err)

@@ -123,13 +123,13 @@ func (l *link) drain() error {
 
 // typed sends the guest what is typed on the terminal.
 func (l *link) typed(ctx context.Context) error {
-	pty := l.sink.pty
-	if err := pty.SetReadDeadline(time.Time{}); err != nil {
+	out := l.sink.out
+	if err := out.SetReadDeadline(time.Time{}); err != nil {
 		return fmt.Errorf("read terminal: %w", err)
 	}
 	fired := make(chan struct{})
 	release := context.AfterFunc(ctx, func() {
-		pty.SetReadDeadline(time.Unix(1, 0))
+		out.SetReadDeadline(time.Unix(1, 0))
 		close(fired)
 	})
 	defer func() {
@@ -147,7 +147,7 @@ func (l *link) typed(ctx context.Context) error {
 			l.awaitSpace(ctx)
 			continue
 		}
-		n, err := pty.Read(buf[:room])
+		n, err := out.Read(buf[:room])
 		if n > 0 {
 			if err := l.send(buf[:n]); err != nil {
 				return err

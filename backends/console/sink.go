@@ -20,16 +20,16 @@ const (
 	lastWordsLookout = 20 * time.Millisecond
 )
 
-// sink is where a console's output goes: the terminal, through a backlog, the log and
+// sink is where a console's output goes: the terminal, or what is in its place, through a backlog, the log and
 // the tail. It lives as long as its domain, while rings come and go.
 type sink struct {
-	pty   *terminal
+	out   outlet
 	log   *logs.Logger
 	more  chan struct{} // the backlog is not empty any more
 	room  chan struct{} // it is not full any more
 	stop  context.CancelFunc
 	done  chan struct{}
-	nags  struct{ file, tail, pty nag }
+	nags  struct{ file, tail, out nag }
 	known []byte // see skip
 
 	mu   sync.Mutex // of all below
@@ -38,17 +38,17 @@ type sink struct {
 	tail *tail    // nil: nothing is kept
 }
 
-// newSink makes a sink and starts feeding its terminal. It owns what it is given.
+// newSink makes a sink and starts feeding out. It owns what it is given.
 // Resumed says that an earlier daemon wrote the tail of this very domain.
-func newSink(pty *terminal, wait backlog, file *logFile, t *tail, resumed bool, log *logs.Logger) *sink {
+func newSink(out outlet, wait backlog, file *logFile, t *tail, resumed bool, log *logs.Logger) *sink {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &sink{
-		pty: pty, log: log, wait: wait, file: file, tail: t, stop: stop,
+		out: out, log: log, wait: wait, file: file, tail: t, stop: stop,
 		more: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	s.nags.file = nag{log: log, text: "cannot write the console's log"}
 	s.nags.tail = nag{log: log, text: "cannot keep the console's last output"}
-	s.nags.pty = nag{log: log, text: "cannot write to the console's terminal"}
+	s.nags.out = nag{log: log, text: "cannot write to the console's terminal"}
 	if resumed {
 		s.resume()
 	}
@@ -138,7 +138,7 @@ func (s *sink) hasRoom(ctx context.Context) error {
 // feed writes the backlog to the terminal until ctx ends.
 func (s *sink) feed(ctx context.Context) {
 	defer close(s.done)
-	release := context.AfterFunc(ctx, func() { s.pty.SetWriteDeadline(time.Unix(1, 0)) })
+	release := context.AfterFunc(ctx, func() { s.out.SetWriteDeadline(time.Unix(1, 0)) })
 	defer release()
 	buf := make([]byte, 4096)
 	for ctx.Err() == nil {
@@ -152,10 +152,10 @@ func (s *sink) feed(ctx context.Context) {
 			}
 			continue
 		}
-		n, err := s.pty.Write(buf[:n])
+		n, err := s.out.Write(buf[:n])
 		s.gave(n)
 		if err != nil && ctx.Err() == nil {
-			s.nags.pty.hit(err)
+			s.nags.out.hit(err)
 			pause(ctx, time.Second)
 		}
 	}
@@ -173,8 +173,8 @@ func (s *sink) gave(n int) {
 
 // left returns how much nobody has read yet.
 func (s *sink) left() int {
-	n, err := s.pty.Unread()
-	s.nags.pty.hit(err)
+	n, err := s.out.Unread()
+	s.nags.out.hit(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return n + s.wait.Len()
@@ -228,7 +228,7 @@ func (s *sink) close() error {
 	<-s.done
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.pty.Close()
+	err := s.out.Close()
 	if s.file != nil {
 		err = errors.Join(err, s.file.Close())
 	}

@@ -90,6 +90,11 @@ func serve(o options, log *logs.Logger) (err error) {
 			d.Reload()
 		}
 	}()
+	endChannels, err := serveChannels(ctx, store, log)
+	if err != nil {
+		return err
+	}
+	defer endChannels()
 	err = d.Run(ctx, func() { ready(log) })
 	if nerr := sdnotify.Send(sdnotify.Stopping); nerr != nil {
 		log.Warn("systemd", logs.Error(nerr))

@@ -22,7 +22,7 @@ const (
 
 // Console describes a guest's console. Number 0 is the primary one: its ring and
 // port exist before the guest starts and are part of the description. The others
-// are negotiated by the guest, and only QEMU serves them.
+// are negotiated by the guest; QEMU or goxl's console daemon serves them.
 type Console struct {
 	DevID      int
 	BackendDom DomID
@@ -62,6 +62,9 @@ func (c *Console) nodes(dev Device) nodes {
 	}
 	addSet(&n.back, "connection", c.Connection)
 	addSet(&n.back, "path", c.Path)
+	if c.DevID != 0 && c.Server == XenConsoled {
+		n.back.add(ServerKey, serverConsoled)
+	}
 	n.front.add("backend-id", strconv.Itoa(int(dev.Backend)))
 	n.roFront.add("limit", strconv.Itoa(consoleLimit))
 	n.roFront.add("type", string(c.Server))
@@ -78,18 +81,22 @@ func (c *Console) nodes(dev Device) nodes {
 }
 
 // Channel describes a named byte pipe between a guest and dom0, which is a
-// console served by QEMU.
+// console served by QEMU or by goxl's console daemon.
 type Channel struct {
 	DevID      int // of the console; the first channel has 1
 	Name       string
 	Connection string // "pty" or "socket"
 	Path       string // of the Unix socket
 	BackendDom DomID
+	Daemon     bool // goxl's console daemon serves it; see Set.LeaveChannels
 }
 
 // Console returns the console that channel c is.
 func (c *Channel) Console() (Console, error) {
 	con := Console{DevID: c.DevID, BackendDom: c.BackendDom, Server: IOEmu, Name: c.Name, Connection: c.Connection}
+	if c.Daemon { // which also keeps a QEMU that the guest has for something else from it
+		con.Server = XenConsoled
+	}
 	if c.Name == "" {
 		return Console{}, fmt.Errorf("channel %d has no name; add name=", c.DevID)
 	}

@@ -37,7 +37,7 @@ func (d Devices) NeedQEMU(self DomID) bool {
 		}
 	}
 	for _, c := range d.Channels {
-		if c.BackendDom == self {
+		if !c.Daemon && c.BackendDom == self {
 			return true
 		}
 	}
@@ -76,6 +76,9 @@ func (c *Config) args(run string) ([]string, error) {
 		"-mon", "chardev=libxenstat-cmd,mode=control",
 	}
 	for _, ch := range c.Channels {
+		if ch.Daemon {
+			continue
+		}
 		switch ch.Connection {
 		case "pty":
 			a = append(a, "-chardev", "pty,id="+device.ChardevID(ch.DevID))

@@ -55,3 +55,6 @@ func newKernel() Kernel { return nil } // Xen's control interface does not open 
 func (h *Host) Turn(context.Context) (done func()) { return func() {} }
 
 func (h *Host) BlkbackFormats() ([]string, error) { return nil, nil }
+
+// ChannelConnections returns nothing: there is no console daemon here.
+func (h *Host) ChannelConnections() ([]string, error) { return nil, nil }
