@@ -224,7 +224,7 @@ type place struct {
 	readOnly, cdrom, removable, discard bool
 }
 
-// parsePlace reads the backend's nodes. Params is FORMAT:PATH, as for QEMU.
+// parsePlace reads the backend's nodes. Params is FORMAT:PATH, as for QEMU, or nbd:URI.
 func parsePlace(k backends.Keys) (place, error) {
 	word, path, ok := strings.Cut(k["params"], ":")
 	if !ok || path == "" {
@@ -237,7 +237,7 @@ func parsePlace(k backends.Keys) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	if !filepath.IsAbs(path) {
+	if format != disk.NBD && !filepath.IsAbs(path) { // what names a server, Open looks at
 		return place{}, fmt.Errorf("params is %q, want an absolute path", k["params"])
 	}
 	return place{

@@ -2,6 +2,7 @@ package blkback_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,7 +15,7 @@ import (
 
 // formatsScript writes to each disk, reads it back past the cache, and says what is there.
 const formatsScript = `
-for d in xvda xvdb xvdd; do
+for d in xvda xvdb xvdd xvde; do
   n=0
   until [ -b /dev/$d ] || [ $n -ge 100 ]; do n=$((n+1)); usleep 100000; done
   dd if=/dev/urandom of=/tmp/d bs=64k count=4 2>/dev/null
@@ -28,8 +29,8 @@ done
 exit
 `
 
-// TestLabFormats has one guest use a raw file, a qcow2 and a VHD image of ours, and
-// QEMU's tools say what is in them.
+// TestLabFormats has one guest use a raw file, a qcow2 and a VHD image of ours, and a
+// disk of qemu-nbd's, and QEMU's tools say what is in them.
 func TestLabFormats(t *testing.T) {
 	xentest.NeedXen(t)
 	store, err := xenstore.Dial(t.Context())
@@ -43,7 +44,8 @@ func TestLabFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.log.Close()
-	images := []struct{ vdev, format, qemu, options string }{
+	type image struct{ vdev, format, qemu, options string }
+	images := []image{
 		{"xvda", "raw", "raw", "-f raw"},
 		{"xvdb", "qcow2", "qcow2", "-f qcow2"},
 		{"xvdd", "vhd", "vpc", "-f vpc -o subformat=fixed,force_size=on"},
@@ -54,6 +56,8 @@ func TestLabFormats(t *testing.T) {
 		dom0.Sh(t, "qemu-img create -q "+i.options+" "+path+" 8M")
 		disks = append(disks, "format="+i.format+",vdev="+i.vdev+",access=rw,backendtype=qdisk,target="+path)
 	}
+	disks = append(disks, "format=raw,vdev=xvde,access=rw,backendtype=qdisk,target="+serveNBD(l, filepath.Join(l.dir, "xvde")))
+	images = append(images, image{"xvde", "raw", "raw", ""})
 	const name = "blkback-formats"
 	cfg := l.guestConfig(name, "pvh", formatsScript, disks...)
 	l.start()
@@ -75,4 +79,22 @@ func TestLabFormats(t *testing.T) {
 			t.Errorf("the %s image holds %s, the guest said %s", i.format, out, said[i.vdev])
 		}
 	}
+}
+
+// serveNBD has QEMU's server serve a new raw file, and returns where.
+func serveNBD(l *lab, path string) (uri string) {
+	l.Helper()
+	socket := path + ".sock"
+	dom0.Sh(l.T, "truncate -s 8M "+path)
+	cmd := exec.Command("qemu-nbd", "--persistent", "--shared=2", "-f", "raw", "-x", "disk", "-k", socket, path)
+	cmd.Stderr = l.log
+	if err := cmd.Start(); err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	eventually(l.T, "qemu-nbd's socket", func() bool { _, err := os.Stat(socket); return err == nil })
+	return "nbd+unix:///disk?socket=" + socket
 }

@@ -13,6 +13,7 @@ import (
 	"goxl/backends"
 	"goxl/backends/backtest"
 	"goxl/blkback/blkif"
+	"goxl/blkback/disk"
 	"goxl/xenstore/wire"
 )
 
@@ -336,4 +337,26 @@ func TestLostJournal(t *testing.T) {
 	}
 	frontWrite(f.g, "state", 6)
 	d.Await(d.back("state"), "6")
+}
+
+func TestParsePlace(t *testing.T) {
+	for _, tt := range []struct {
+		params, path string
+		format       disk.Format // "": refused
+	}{
+		{"aio:/a", "/a", disk.Raw},
+		{"qcow2:/a:b", "/a:b", disk.QCOW2},
+		{"nbd:nbd://example.org:1/x", "nbd://example.org:1/x", disk.NBD},
+		{"nbd:nbd+unix:///x?socket=/run/x", "nbd+unix:///x?socket=/run/x", disk.NBD},
+		{"aio:a", "", ""},
+		{"aio:nbd://example.org/x", "", ""},
+		{"aio:", "", ""},
+		{"/a", "", ""},
+		{"carrier:/pigeon", "", ""},
+	} {
+		p, err := parsePlace(backends.Keys{"params": tt.params})
+		if (err != nil) != (tt.format == "") || p.path != tt.path || p.format != tt.format {
+			t.Errorf("%q: %q as %q, %v", tt.params, p.path, p.format, err)
+		}
+	}
 }

@@ -35,6 +35,9 @@ func (c *creation) chooseBackends(ctx context.Context) error {
 	if len(c.spec.VFBs)+len(c.spec.P9s) == 0 && byDaemon { // else there may be a QEMU, which takes all it finds
 		c.m.devices.LeaveToDaemon(c.disks...)
 	}
+	if err := c.m.devices.CheckServers(c.disks...); err != nil {
+		return c.deviceError(err)
+	}
 	last := -1
 	for i := range c.spec.NICs {
 		n, err := c.m.deviceNIC(ctx, &c.spec.NICs[i])
@@ -76,6 +79,8 @@ func deviceError(op string, id abi.DomID, err error) error {
 		return fail(NoDomain, id, op, err)
 	case errors.Is(err, device.ErrInUse):
 		return fail(DeviceBusy, id, op, err)
+	case errors.Is(err, device.ErrNoDaemon):
+		return &Error{Kind: DeviceFailed, Op: op, Dom: id, Err: err, Hint: "start goxl's blkback, and give the guest nothing that needs a QEMU"}
 	case errors.Is(err, host.ErrScript):
 		return &Error{Kind: DeviceFailed, Op: op, Dom: id, Err: err, Hint: "see /var/log/xen/xen-hotplug.log"}
 	}

@@ -19,6 +19,21 @@ const (
 	serverBlkback = "blkback"
 )
 
+// ErrNoDaemon: the device needs goxl's daemon for disks, which does not run, or leaves
+// the guest's disks to its QEMU.
+var ErrNoDaemon = errors.New("only goxl's blkback serves disks of NBD servers, and it does not serve this guest")
+
+// CheckServers fails with ErrNoDaemon if nobody can serve one of the disks, for all of
+// which LeaveToDaemon was asked.
+func (s *Set) CheckServers(disks ...*Disk) error {
+	for _, d := range disks {
+		if d.onServer() && d.BackendDom == s.Self && !d.Daemon {
+			return fmt.Errorf("disk %s at %s: %w", d.VDev, d.Target, ErrNoDaemon)
+		}
+	}
+	return nil
+}
+
 // LeaveToDaemon leaves the image files among a guest's disks to goxl's own daemon
 // instead of QEMU, if it runs and can serve all of them. It is for guests that have no
 // QEMU and need none for other devices: QEMU serves each qdisk of its guest that it
@@ -46,6 +61,9 @@ func (s *Set) LeaveToDaemon(disks ...*Disk) {
 // started with one, else our daemon.
 func (s *Set) findServer(ctx context.Context, dev Device, d *Disk) error {
 	v, err := s.read(ctx, fmt.Sprintf("/local/domain/%d/image", dev.Dom), "device-model-pid", "device-model-domid")
+	if err == nil && len(v) > 0 {
+		err = s.CheckServers(d)
+	}
 	if err != nil || len(v) > 0 {
 		return err
 	}
@@ -62,7 +80,10 @@ func (d *Disk) forQEMU(self DomID) bool {
 
 // daemonFormat is the daemon's word for d's format.
 func (d *Disk) daemonFormat() string {
-	if d.Format == "" {
+	switch {
+	case d.onServer():
+		return formatNBD
+	case d.Format == "":
 		return string(FormatRaw)
 	}
 	return string(d.Format)

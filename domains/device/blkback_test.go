@@ -34,11 +34,13 @@ func TestLeaveToDaemon(t *testing.T) {
 	phy := Disk{Backend: BackendPhy, Target: "/d"}
 	elsewhere := Disk{Backend: BackendQDisk, Format: FormatVHD, BackendDom: 3}
 	cd := Disk{Backend: BackendQDisk, CDROM: true}
+	server := Disk{Backend: BackendQDisk, Target: "nbd://example.org/x"}
 	for _, tt := range []struct {
 		name  string
 		disks []Disk
 		want  string // who serves each: daemon, other
 	}{
+		{"one of a server, which the daemon does not know", []Disk{server}, "o"},
 		{"an image", []Disk{qcow2}, "d"},
 		{"two and one of the kernel's", []Disk{raw, phy, qcow2}, "dod"},
 		{"one that the daemon does not know", []Disk{raw, vhd}, "oo"},
@@ -121,5 +123,29 @@ func TestQDiskOfTheDaemon(t *testing.T) {
 	}
 	if left := w.left(); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestDiskOnServer: our daemon serves it, or nobody does.
+func TestDiskOnServer(t *testing.T) {
+	w := newWorld(t, nil)
+	d := Disk{VDev: "xvda", Target: "nbd+unix:///x?socket=/run/x", Backend: BackendQDisk, Writable: true}
+	w.set.LeaveToDaemon(&d)
+	if err := w.set.CheckServers(&d); !errors.Is(err, ErrNoDaemon) {
+		t.Errorf("without a daemon: %v", err)
+	}
+	defer w.runDaemon("raw nbd")()
+	w.set.LeaveToDaemon(&d)
+	w.must(w.set.CheckServers(&d))
+	dev, err := d.Device(5)
+	w.must(err)
+	params := ""
+	for _, n := range d.nodes(dev, w.set.env()).back {
+		if n.key == "params" {
+			params = n.value
+		}
+	}
+	if want := "nbd:nbd+unix:///x?socket=/run/x"; !d.Daemon || params != want {
+		t.Errorf("params %q by daemon %t, want %q", params, d.Daemon, want)
 	}
 }

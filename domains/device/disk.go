@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // DiskFormat is what the bytes of a disk's target are.
@@ -44,7 +45,7 @@ const (
 // Disk describes a virtual disk.
 type Disk struct {
 	VDev       string // the guest's name for it, as configured: "xvda"
-	Target     string // path of a file or block device, or what Script understands
+	Target     string // path of a file or block device, URI of an NBD server's disk, or what Script understands
 	Format     DiskFormat
 	Backend    DiskBackend
 	BackendDom DomID
@@ -105,7 +106,7 @@ func (d *Disk) ChooseBackend(stat func(string) (fs.FileInfo, error), tap bool) (
 		return "", fmt.Errorf("disk %s: empty, but not a CD drive: %w", d.VDev, ErrTarget)
 	case d.Format == FormatEmpty && d.Target != "":
 		return "", fmt.Errorf("disk %s: empty, but has the target %s: %w", d.VDev, d.Target, ErrTarget)
-	case d.Format == FormatEmpty:
+	case d.Format == FormatEmpty, d.onServer():
 	case (d.Backend == "" || d.Backend == BackendPhy || d.Backend == BackendStandalone) && d.BackendDom == 0 && d.Script == "":
 		fi, err := stat(d.Target)
 		if err != nil {
@@ -133,6 +134,9 @@ func (d *Disk) unsuitable(b DiskBackend, mode fs.FileMode, tap bool) string {
 	raw := d.Format == "" || d.Format == FormatRaw
 	if (d.Spec == SpecVirtio) != (b == BackendStandalone) {
 		return "not for specification " + string(orXen(d.Spec))
+	}
+	if d.onServer() && b != BackendQDisk {
+		return "the target is on a server"
 	}
 	switch b {
 	case BackendPhy:
@@ -293,7 +297,20 @@ func (d *Disk) formatPrefix() string {
 	case FormatQCow, FormatQCow2, FormatVHD, FormatQED:
 		return string(d.Format)
 	}
+	if d.onServer() {
+		return formatNBD
+	}
 	return "aio"
+}
+
+// formatNBD is our daemon's word for a disk on a server.
+const formatNBD = "nbd"
+
+// onServer reports whether the target is the URI of an NBD server's disk, which only our
+// daemon can serve. Source of the URIs: the NBD project's doc/uri.md.
+func (d *Disk) onServer() bool {
+	return (d.Format == "" || d.Format == FormatRaw) && d.Script == "" &&
+		(strings.HasPrefix(d.Target, "nbd://") || strings.HasPrefix(d.Target, "nbd+unix://"))
 }
 
 // scriptPath makes a script's name absolute as libxl does.
