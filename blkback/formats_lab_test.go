@@ -74,7 +74,7 @@ func TestLabFormats(t *testing.T) {
 	l.end(syscall.SIGTERM)
 	for _, i := range images {
 		path := filepath.Join(l.dir, i.vdev)
-		out := dom0.Sh(t, "qemu-img convert -f "+i.qemu+" -O raw "+path+" "+path+".raw && head -c 262144 "+path+".raw | sha256sum")
+		out := dom0.Sh(t, "qemu-img convert -U -f "+i.qemu+" -O raw "+path+" "+path+".raw && head -c 262144 "+path+".raw | sha256sum")
 		if out = strings.TrimSpace(out); out != said[i.vdev] {
 			t.Errorf("the %s image holds %s, the guest said %s", i.format, out, said[i.vdev])
 		}

@@ -34,10 +34,12 @@ func channelListHeader() string {
 		"Idx", "BE", "state", "evt-ch", "ring-ref", "connection", "")
 }
 
+// channelListLine counts channels from 0, as the genuine tool does: they are the consoles
+// after the primary one.
 func channelListLine(c *device.ChannelInfo) string {
 	l := &c.Link
 	line := fmt.Sprintf("%-3d %-2d %-5d %-6d %-8d %-10s ",
-		l.ID, l.Backend, l.State, l.EvtChn, l.RingRef, c.Channel.Connection)
+		l.ID-1, l.Backend, l.State, l.EvtChn, l.RingRef, c.Channel.Connection)
 	if c.Channel.Connection == "pty" {
 		line += fmt.Sprintf("%-30s ", orNull(c.TTY))
 	}

@@ -98,7 +98,7 @@ func TestOtherLists(t *testing.T) {
 			Link:    device.Link{Device: device.Device{ID: 1}, State: 4, EvtChn: 3, RingRef: 5},
 			Channel: device.Channel{Connection: "pty"}, TTY: "/dev/pts/2"}),
 			"Idx BE state evt-ch ring-ref connection                               \n" +
-				"1   0  4     3      5        pty        /dev/pts/2                     \n"},
+				"0   0  4     3      5        pty        /dev/pts/2                     \n"},
 		{"cpupool-list", poolHeader(false) + poolLine("Pool-0", 4, "credit2", 3),
 			"Name               CPUs   Sched     Active   Domain count\n" +
 				"Pool-0               4   credit2       y          3\n"},
