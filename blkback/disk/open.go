@@ -17,7 +17,7 @@ func Open(ctx context.Context, path string, o Options) (Disk, Info, error) {
 	case QCOW2:
 		return openQCOW2(path, o)
 	case VHD:
-		return openVHD(path, o)
+		return openVHDOrVHDX(path, o)
 	case VHDX:
 		return openVHDX(path, o)
 	case NBD:

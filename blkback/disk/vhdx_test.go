@@ -31,6 +31,10 @@ func TestVHDX(t *testing.T) {
 				t.Error("QEMU reads something else")
 			}
 			d.Close()
+			d, info = mustOpen(t, path, Options{Format: VHD, ReadOnly: true}) // as xl.cfg calls it
+			if d.Close(); info.Format != VHDX {
+				t.Errorf("opened as vhd: %s", info.Format)
+			}
 			if _, _, err := Open(context.Background(), path, Options{Format: VHDX}); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("Open for writing = %v", err)
 			}
@@ -106,4 +110,22 @@ func logAt(t *testing.T, log []byte) int {
 		t.Fatal("the log has no entry")
 	}
 	return at
+}
+
+// TestVHDStaysVHD: a guest that writes another format's cookie to the beginning of its
+// disk has a VHD all the same.
+func TestVHDStaysVHD(t *testing.T) {
+	disktest.Need(t)
+	path := filepath.Join(disktest.Dir(t), "disk.vhd")
+	disktest.Img(t, "create", "-q", "-f", "vpc", "-o", "subformat=fixed,force_size=on", path, "1M")
+	for range 2 {
+		d, info := mustOpen(t, path, Options{Format: VHD})
+		if info.Format != VHD {
+			t.Errorf("opened as %s", info.Format)
+		}
+		if _, err := d.WriteAt(append([]byte(vhdxCookie), make([]byte, 504)...), 0); err != nil {
+			t.Error(err)
+		}
+		d.Close()
+	}
 }
