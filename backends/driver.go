@@ -88,6 +88,23 @@ func (n *Node) Back(ctx context.Context, names ...string) (Keys, error) {
 	return keys, nil
 }
 
+// CheckOwner fails unless the node called name is the serving domain's: then the toolstack
+// wrote it and no guest, and it may name a file of this domain.
+func (n *Node) CheckOwner(ctx context.Context, name string) error {
+	path := n.BackPath() + "/" + name
+	perms, err := n.store.Perms(ctx, path)
+	if err != nil {
+		return err
+	}
+	if len(perms) == 0 {
+		return fmt.Errorf("%s belongs to nobody, so it may name no file", path)
+	}
+	if owner := perms[0].Dom; owner != n.Self {
+		return fmt.Errorf("%s belongs to domain %d, so it may name no file", path, owner)
+	}
+	return nil
+}
+
 // Publish writes nodes of the serving half, if it still exists, and its state once
 // more: a frontend watches that only.
 func (n *Node) Publish(ctx context.Context, keys ...Key) error {

@@ -92,7 +92,7 @@ func (d *Driver) Open(ctx context.Context, n *backends.Node) (backends.Device, e
 	if k[ServerKey] != ServerValue {
 		return nil, backends.ErrNotOurs
 	}
-	if err := d.ownNode(ctx, n); err != nil {
+	if err := n.CheckOwner(ctx, "params"); err != nil {
 		return nil, err
 	}
 	p, err := parsePlace(k)
@@ -156,18 +156,6 @@ func (d *Driver) openDisk(ctx context.Context, id backends.ID, p place, buffered
 func (d *Driver) goesOn(id backends.ID) bool {
 	_, err := os.Stat(d.opt.journalPath(id))
 	return err == nil
-}
-
-// ownNode makes sure that the toolstack wrote what names the host's file, and no guest.
-func (d *Driver) ownNode(ctx context.Context, n *backends.Node) error {
-	perms, err := n.Store().Perms(ctx, n.BackPath()+"/params")
-	if err != nil {
-		return err
-	}
-	if len(perms) == 0 || perms[0].Dom != n.Self {
-		return fmt.Errorf("%s/params belongs to domain %d, so it may name no file", n.BackPath(), perms[0].Dom)
-	}
-	return nil
 }
 
 // Stats returns what all open disks did, in the order of their domains and numbers.

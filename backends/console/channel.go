@@ -42,8 +42,10 @@ func (d *Channels) Open(ctx context.Context, n *backends.Node) (backends.Device,
 	if keys[ServerKey] != ServerValue || n.ID.Dev == 0 {
 		return nil, backends.ErrNotOurs
 	}
-	if err := ownNode(ctx, n); err != nil {
-		return nil, err
+	for name := range keys { // all of them choose what is opened here
+		if err := n.CheckOwner(ctx, name); err != nil {
+			return nil, err
+		}
 	}
 	out, err := openOutlet(keys["connection"], keys["path"])
 	if err != nil {
@@ -56,18 +58,6 @@ func (d *Channels) Open(ctx context.Context, n *backends.Node) (backends.Device,
 	}
 	log.Info("channel opened", logs.String("name", keys["name"]), logs.String("at", out.Path()))
 	return c, nil
-}
-
-// ownNode makes sure that the toolstack wrote what names a file of the host, and no guest.
-func ownNode(ctx context.Context, n *backends.Node) error {
-	perms, err := n.Store().Perms(ctx, n.BackPath()+"/"+ServerKey)
-	if err != nil {
-		return err
-	}
-	if len(perms) == 0 || perms[0].Dom != n.Self {
-		return fmt.Errorf("%s is not this domain's, so it may name no file", n.BackPath())
-	}
-	return nil
 }
 
 func openOutlet(connection, path string) (outlet, error) {

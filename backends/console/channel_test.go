@@ -15,6 +15,7 @@ import (
 
 	"goxl/backends"
 	"goxl/backends/backtest"
+	"goxl/xenstore/wire"
 )
 
 var theChannel = backends.ID{Dom: 5, Dev: 1}
@@ -158,5 +159,23 @@ func TestForeignChannels(t *testing.T) {
 		if s := m.Read("/local/domain/0/backend/console/5/" + dev + "/state"); s != "1" {
 			t.Errorf("console %s is in state %s", dev, s)
 		}
+	}
+}
+
+// TestChannelOfTheGuest: a node that the guest owns names no socket of the host.
+func TestChannelOfTheGuest(t *testing.T) {
+	m := backtest.New(t)
+	path := filepath.Join(t.TempDir(), "socket")
+	m.AddDevice(ChannelKind, ChannelKind, theChannel, map[string]string{"connection": "socket", "path": path})
+	if err := m.Store.SetPerms(t.Context(), backNodes+"/path", []wire.Perm{{Access: wire.None, Dom: theChannel.Dom}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Store.Write(t.Context(), backNodes+"/"+ServerKey, ServerValue); err != nil {
+		t.Fatal(err)
+	}
+	defer serveChannel(t, m)()
+	m.Await(backNodes+"/hotplug-status", "error")
+	if exists(path) {
+		t.Error("the guest has made a socket")
 	}
 }
